@@ -20,6 +20,7 @@ from app.console.controls import INDENT
 from app.console.filters import TextFilter
 from app.extensions import db
 from app.leads import number_limit, suppression
+from app.leads.errors import InvalidPhone
 from app.lib.row_id import row_id
 from app.models import Branch
 from app.selection import kind_of, operators_of
@@ -207,6 +208,23 @@ class _Row:
             Input(name, self._arguments.get(name, "").strip() or self._defaults.get(column, ""), label)
             for name, label in zip(names, labels, strict=True)
         ]
+
+
+def is_phone(text: str) -> bool:
+    """Return whether a text is a full phone number by which the user may look a customer up."""
+    if not may(*number_limit.RIGHT):
+        return False
+    try:
+        suppression.phone_target(text, current_app.config["SETTINGS"])
+    except InvalidPhone:
+        return False
+    return True
+
+
+def phone_typed_as_text(fields: Iterable[Field]) -> str:
+    """Return a full phone number that was typed into a filter by name, an empty text without one."""
+    texts = (each.value for field, each in active(list(fields)) if field.kind == "text")
+    return next((text for text in texts if is_phone(text)), "")
 
 
 def related_choices(model: type[Any]) -> list[tuple[str, str]]:

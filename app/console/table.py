@@ -87,6 +87,8 @@ class Row:
     cells: list[Any]
     links: list[Link]
     actions: list[Action]
+    #: bulk actions whose dialogs warn when this row is ticked
+    warned: tuple[str, ...] = ()
 
     @property
     def words(self) -> list[Link | Action]:
@@ -120,6 +122,8 @@ class Table:
     shown_fields: int = 4
     choices: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     no_choice: Mapping[str, Any] = field(default_factory=dict)
+    #: what the dialog of a bulk action says about the ticked rows that it warns of, by action
+    warnings: Mapping[str, Any] = field(default_factory=dict)
     actions: list[Action] = field(default_factory=list)
     paged: bool = True
     #: whether the bulk bar is there before a row is ticked
@@ -135,6 +139,11 @@ class Table:
     arranged: Any = None
     #: text and address of the line about rows that the list hides, empty texts for none
     hidden: tuple[str, str] = ("", "")
+
+    @property
+    def phone_typed(self) -> str:
+        """Return a phone number that was typed as a name, by which the user may look for the customer."""
+        return filter_row.phone_typed_as_text(self.fields)
 
     @property
     def density(self) -> str:
@@ -248,7 +257,8 @@ def row(view: Any, names: list[str], item: Any) -> Row:
     links = show_links(view, item)
     if cells and links and not _is_link(cells[0]):
         cells[0] = Markup('<a class="row-link" href="{}">{}</a>').format(links[0].url, cells[0])
-    return Row(str(item.id), view.heading(item), cells, links, row_actions(view, item, in_list=True))
+    actions = row_actions(view, item, in_list=True)
+    return Row(str(item.id), view.heading(item), cells, links, actions, view.warned_of(item))
 
 
 def _one_line(view: Any, name: str, value: Any) -> Any:

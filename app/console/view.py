@@ -118,6 +118,12 @@ class ConsoleView(ArrangesList, PerRequestFilters, ModelView):  # type: ignore[m
         """Return whether an action makes sense for this row now; others are hidden."""
         return True
 
+    def warned_of(self, item: Any) -> tuple[str, ...]:
+        """Return the bulk actions of ``warnings`` that warn when this row is ticked."""
+        return ()
+
+    #: what the dialog of a bulk action says when rows are ticked that it warns of, ``{n}`` of them, by action
+    warnings: ClassVar[Mapping[str, Any]] = {}
     #: what the dialog of a bulk action says when there is nothing to choose, by action
     no_choice: ClassVar[Mapping[str, Any]] = {}
 
@@ -193,6 +199,7 @@ class ConsoleView(ArrangesList, PerRequestFilters, ModelView):  # type: ignore[m
             bulk=[] if related else lists.bulk(self),
             choices={} if related else lists.choices(self),
             no_choice=self.no_choice,
+            warnings=self.warnings,
             links=lists.add_link(self, filters) + ([] if related else self.list_links()),
             actions=[] if related else self.list_actions(),
             empty=str(self.empty_hint),

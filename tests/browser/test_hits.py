@@ -42,6 +42,24 @@ def test_a_hit_is_converted(session: Session, world: World, visit: Visit, width:
     assert status(session, world, "hit_home_waiting") == "converted"
 
 
+def test_closing_ticked_hits_warns_of_those_who_have_bought(
+    session: Session, world: World, visit: Visit
+) -> None:
+    session.get_one(Hit, world.ids["hit_home_waiting"]).converted = True
+    session.commit()
+    window = visit("Manager")
+    warning = window.dialog.locator("[data-warning]")
+    for path in ("/hitview/list/?_flt_0_state=all", "/customerview/list/?_flt_0_state=all"):
+        window.open(path)
+        window.rows.filter(has_text="AWAY").first.get_by_role("checkbox").check()
+        window.page.get_by_role("button", name="关闭命中").click()
+        expect(warning).to_be_hidden()
+        window.dialog.get_by_role("button", name="取消").click()
+        window.page.get_by_label("选择本页全部").check()
+        window.page.get_by_role("button", name="关闭命中").click()
+        expect(warning).to_have_text("所选记录中有 1 项经业务系统确认已转化。只关闭确实未转化的命中。")
+
+
 def test_a_closed_hit_is_reactivated(session: Session, world: World, visit: Visit) -> None:
     window = visit("Marketer")
     window.open(f"/hitview/show/{world.ids['hit_home_failed']}")

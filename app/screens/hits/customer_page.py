@@ -43,6 +43,10 @@ def load(customers: list[Customer]) -> None:
     _load_related(customers, "hit", Hit, [(each, each.hit_id) for each in customers])
     _load_related(customers, "owner", Staff, [(each, each.owner_id) for each in customers])
     g.last_contacts = last_contacts(keys)
+    bought = select(Hit.lead_id).where(
+        Hit.lead_id.in_(keys), Hit.status.in_(OPEN), Hit.converted.is_(True), Hit.live
+    )
+    g.bought = set(db.session.scalars(bought))
 
 
 def load_of_hits(hits: list[Hit]) -> None:

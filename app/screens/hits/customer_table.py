@@ -59,6 +59,7 @@ def page_of(
         bulk_stays=bulk_stays,
         choices=lists.choices(view),
         no_choice=view.no_choice,
+        warnings=view.warnings,
         links=[*view.contact_links(chosen), lists.Link(_("Full list"), address)],
         empty=empty,
         counted=view.count_in_words(count, rows),

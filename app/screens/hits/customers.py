@@ -165,6 +165,10 @@ class OwnsCustomers:
             flash(error.text(), "danger")
         return self.back()  # type: ignore[attr-defined]
 
+    def warned_of(self, item: Customer) -> tuple[str, ...]:
+        """Return that closing warns of a customer who has bought."""
+        return ("close",) if item.id in g.get("bought", ()) else ()
+
     @action("close", lazy_gettext("Close"), single=False)
     def close(self, items: list[Customer]) -> Any:
         """Close every open hit of the ticked customers; a refusal also means do not disturb."""
@@ -214,6 +218,7 @@ class CustomerView(GoesThrough, OwnsCustomers, AssignsWholeList, ContactsCustome
     search_form_extra_fields = {name: StringField() for name in CUSTOMER_FILTERS}
     default_filters = {"state": CustomerState.OPEN}
     no_choice = {"hand_over": hit_labels.NO_COLLEAGUE}
+    warnings = {"close": hit_labels.BOUGHT_AMONG}
     hides = ("state", CustomerState.BLOCKED)
     computed = {
         "customer": hit_labels.customer,

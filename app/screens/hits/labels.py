@@ -22,6 +22,11 @@ from app.outreach.compliance import REASONS
 from app.rules import describe
 from app.screens.leads import disturb
 
+#: what the dialog that closes ticked rows says when some of them were converted
+BOUGHT_AMONG = lazy_gettext(
+    "The bank's own system says that %(n)s of the ticked have bought. Close only what was not converted.",
+    n="{n}",
+)
 STEP = {
     "claim": lazy_gettext("Claimed"),
     "assign": lazy_gettext("Assigned"),

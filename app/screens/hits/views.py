@@ -126,6 +126,10 @@ class WorksHits:
         customers.assign_to(_customers(items), request.form.get("choice_assign", ""))
         return self.back()  # type: ignore[attr-defined]
 
+    def warned_of(self, item: Hit) -> tuple[str, ...]:
+        """Return that closing warns of a hit that an outcome converted."""
+        return ("close",) if item.bought else ()
+
     @action("close", lazy_gettext("Close"), single=False)
     def close(self, items: list[Hit]) -> Any:
         """Close the ticked hits; a refusal also puts the customers on the do-not-disturb list."""
@@ -256,6 +260,7 @@ class HitView(WorksHits, ContactsCustomers, ExportsList, ConsoleView):
 
     model = Hit
     page_only = frozenset({"recompute"})
+    warnings = {"close": hit_labels.BOUGHT_AMONG}
     show_template = "hits/frame.html"
     export_kind = "hits"
     special_filters = HIT_FILTERS

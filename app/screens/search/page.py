@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flask import current_app, g, url_for
+from flask import g, url_for
 from flask_babel import gettext as _
 from sqlalchemy import ColumnElement, or_, select
 
@@ -16,8 +16,7 @@ from app.access.scope import visible_to
 from app.console import formats, frame
 from app.console.access import may, view_named
 from app.extensions import db
-from app.leads import finding, number_limit, suppression
-from app.leads.errors import InvalidPhone
+from app.leads import finding
 from app.lib.row_id import row_id
 from app.models import (
     Customer,
@@ -92,17 +91,6 @@ NAMED = (
         lambda batch: formats.when(batch.created_at),
     ),
 )
-
-
-def is_phone(text: str) -> bool:
-    """Return whether a text is a full phone number by which the user may look a customer up."""
-    if not may(*number_limit.RIGHT):
-        return False
-    try:
-        suppression.phone_target(text, current_app.config["SETTINGS"])
-    except InvalidPhone:
-        return False
-    return True
 
 
 def find(text: str) -> list[Group]:

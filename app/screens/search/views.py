@@ -12,7 +12,7 @@ from flask_login import current_user
 from sqlalchemy import select
 
 from app.access.scope import visible_to
-from app.console import urls
+from app.console import filter_row, urls
 from app.console.access import me
 from app.console.urls import list_url
 from app.errors import DomainError
@@ -41,7 +41,7 @@ class SearchView(BaseView):  # type: ignore[misc]
         """Return what the typed text finds, as a part of the page."""
         text = _typed()
         return render_template(
-            "search/found.html", text=text, is_phone=page.is_phone(text), groups=page.find(text)
+            "search/found.html", text=text, is_phone=filter_row.is_phone(text), groups=page.find(text)
         )
 
     @expose("/phone", methods=["POST"])

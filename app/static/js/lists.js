@@ -77,11 +77,18 @@ function tellAll(event) {
   if (isCut) cell.setAttribute("title", cell.textContent.trim());
 }
 
-/** A button that opens the dialog of a bulk action. @param {HTMLElement} button */
+/** A button that opens the dialog of a bulk action, which warns of some of the ticked rows. @param {HTMLElement} button */
 function choose(button) {
   /** @type {HTMLDialogElement} */
   const dialog = one(`#${button.dataset.choose}`);
-  button.addEventListener("click", () => dialog.showModal());
+  const warning = maybe("[data-warning]", dialog);
+  button.addEventListener("click", () => {
+    dialog.showModal();
+    if (!warning) return;
+    const n = all(`[name=rowid][data-warned~="${warning.dataset.warning}"]:checked`).length;
+    warning.textContent = filled(warning.dataset.text ?? "", { n });
+    warning.hidden = n === 0;
+  });
   one("[data-close]", dialog).addEventListener("click", () => dialog.close());
 }
 

@@ -47,6 +47,23 @@ def test_other_things_are_found_by_part_of_their_name(world: World, login: Calla
     assert "Nothing found" in find(marketer, "100%_")
 
 
+@pytest.mark.parametrize("path", ["/leadview/list/", "/hitview/list/", "/customerview/list/"])
+def test_a_number_typed_as_a_name_leads_to_the_look_up(
+    path: str, world: World, session: Session, login: Callable[..., Person]
+) -> None:
+    marketer = login("Marketer", branch=world.home)
+    empty = marketer.get(f"{path}?_flt_0_name={HOME}").text
+    assert "You typed a phone number as a name" in empty
+    assert f'name="text" value="{HOME}"' in empty
+    assert _searches(session) == [], "nothing was looked up yet"
+    for page in (
+        marketer.get(f"{path}?_flt_0_name=nobody"),
+        login("Auditor").get(f"{path}?_flt_0_name={HOME}"),
+    ):
+        assert "No row matches" in page.text
+        assert "You typed a phone number" not in page.text
+
+
 def test_a_full_number_is_a_look_at_it(
     app: Flask, world: World, session: Session, login: Callable[..., Person]
 ) -> None:
