@@ -51,6 +51,13 @@ def escalated() -> ColumnElement[bool]:
     return and_(Customer.owner_id.is_not(None), Customer.escalated_at.is_not(None))
 
 
+def worked_today(user: Staff, *which: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Return the criterion on Customer for those with a step of the user today that nobody took back."""
+    steps = select(Hit.lead_id).join(HitEvent, HitEvent.hit_id == Hit.id)
+    own = (HitEvent.person == user.username, HitEvent.at >= midnight(today()), HitEvent.stands())
+    return Customer.id.in_(steps.where(*own, *which))
+
+
 def assigned_on(user: Staff, day: dt.date) -> ColumnElement[bool]:
     """Return the criterion on Customer for those whom somebody else assigned to the user on the day."""
     event = (

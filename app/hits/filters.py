@@ -16,7 +16,7 @@ from app.hits.by_branch import NONE, OWN
 from app.hits.owner import OPEN
 from app.lib import clock
 from app.lib.row_id import row_id
-from app.models import Branch, Customer, CustomerState, Hit, HitStatus, Lead, PushHit
+from app.models import Branch, Customer, CustomerState, Hit, HitEvent, HitStatus, Lead, PushHit
 
 GRADES = ("A", "B", "C", "D")
 #: the choice of leads without any hit
@@ -41,6 +41,9 @@ def customers_by_work(user: Any, text: str) -> ColumnElement[bool]:
         "unclaimed": due.unclaimed,
         "overdue": lambda: due.overdue(day),
         "escalated": due.escalated,
+        "talked_today": lambda: due.worked_today(user, HitEvent.result_id.is_not(None)),
+        "converted_today": lambda: due.worked_today(user, HitEvent.kind == "convert"),
+        "closed_today": lambda: due.worked_today(user, HitEvent.kind == "close"),
     }
     if text not in states:
         raise DomainError("Unknown work status: %(name)s", name=text[:20])

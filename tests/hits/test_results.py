@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Callable
+from html import unescape
 from typing import Any
 
 import pytest
@@ -72,6 +73,26 @@ def customer(session: Session, world: World) -> Customer:
 def statuses(session: Session, world: World) -> list[str]:
     names = ("hit_home_waiting", "hit_home_in_progress")
     return [session.get_one(Hit, world.ids[name]).status for name in names]
+
+
+def test_my_work_says_what_was_done_today_and_opens_the_customers(
+    session: Session, world: World, anna: Person, login: Callable[..., Person]
+) -> None:
+    def done(person: Person) -> dict[str, str]:
+        told = person.get("/myworkview/list/").text.partition('class="desk-done"')[2].partition("</p>")[0]
+        return {words: unescape(url) for url, words in re.findall(r'<a href="([^"]*)">([^<]*)</a>', told)}
+
+    assert done(anna) == {}
+    closed = end(anna, world, session, "接通无意向")
+    links = done(anna)
+    assert list(links) == ["result of 1 customer", "1 closed"]
+    for url in links.values():
+        page = anna.get(url).text
+        assert "1 customer ·" in page
+        assert "L1001" in page
+    assert done(login("Manager", username="boss")) == {}, "it is the day of one person"
+    undone(anna, closed)
+    assert done(anna) == {}, "what was taken back is not done"
 
 
 def test_a_result_takes_the_customer_and_plans_the_next_contact(

@@ -17,10 +17,11 @@ from app.console import filter_row, paging
 from app.console import table as lists
 from app.console.access import view_of_model
 from app.console.figures import Figure, Note
+from app.console.table import Link
 from app.console.urls import list_url
 from app.extensions import db
 from app.hits import due, queue
-from app.hits.filters import customers_by_work
+from app.hits.filters import ANY_STATE, customers_by_work
 from app.lib import clock
 from app.models import Customer, CustomerState, WorkQueue
 from app.outreach import by_hand
@@ -30,6 +31,8 @@ from app.screens.hits import customer_table
 FILTERS = ("name", "tag", "segment")
 #: the tabs through which the queue of the day leads, in this order; without any, it leads through the last
 DAY, FREE = ("calls", "due", "untouched"), "unclaimed"
+#: states of work of customers whose day is told
+DONE = ("talked_today", "converted_today", "closed_today")
 #: state of work → order of its list; others begin with the earliest date
 ORDERS = {
     "mine_calls": ("call_back_at", "asc"),
@@ -152,6 +155,21 @@ def _agreed_later() -> str:
     return (
         _("%(n)s more agreed today, next at %(time)s", n=n, time=f"{labels.local(first):%H:%M}") if n else ""
     )
+
+
+def done_today() -> list[Link]:
+    """Return what the user did today, each a link to the customers of whom it is true; empty without any."""
+    talked, converted, closed = (_count(work)[0] for work in DONE)
+    words = (
+        ngettext("result of %(num)s customer", "results of %(num)s customers", talked),
+        ngettext("%(num)s marked as converted", "%(num)s marked as converted", converted),
+        ngettext("%(num)s closed", "%(num)s closed", closed),
+    )
+    return [
+        Link(text, list_url("CustomerView", state=ANY_STATE, work=work))
+        for work, text, count in zip(DONE, words, (talked, converted, closed), strict=True)
+        if count
+    ]
 
 
 def select_tab(tabs: list[Tab], name: str) -> Tab | None:

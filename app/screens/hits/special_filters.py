@@ -39,8 +39,14 @@ class CustomerWork(ChoiceFilter):
     @staticmethod
     def choices(value: str) -> list[tuple[str, str]]:
         """Return the work states."""
-        asked = ("asked", _("Somebody asks me for them"))
-        return [*_work(), asked, ("mine_blocked", _("Mine, nobody may contact"))]
+        return [
+            *_work(),
+            ("asked", _("Somebody asks me for them")),
+            ("mine_blocked", _("Mine, nobody may contact")),
+            ("talked_today", _("I recorded a result today")),
+            ("converted_today", _("I marked as converted today")),
+            ("closed_today", _("I closed today")),
+        ]
 
 
 def _work() -> list[tuple[str, str]]:

@@ -94,6 +94,7 @@ class MyWorkView(BaseView):  # type: ignore[misc]
             selected=tab,
             waiting=waiting,
             held=held,
+            done=my_work.done_today(),
             filters=ConsoleFilterWidget(table=table),
             widget=ConsoleListWidget(table=table),
         )

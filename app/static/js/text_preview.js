@@ -117,6 +117,7 @@ class Preview {
       : "";
     /** @type {HTMLButtonElement[]} */
     const [back, on] = all("[data-step]", card);
+    one(".preview-steps", card).hidden = example.total <= 1;
     back.disabled = example.number <= 1;
     on.disabled = example.number >= example.total;
   }
