@@ -664,7 +664,11 @@ class Institution(Model):
 
 
 class IngestFile(Model):
-    """A log file that was read: a copy of the activity store's journal for the screens."""
+    """A log file that was read: a copy of the activity store's journal for the screens.
+
+    ``other_content`` counts the duplicates whose content was not that of the call stored before. A withdrawn
+    file has no ``days``.
+    """
 
     __tablename__ = "ingest_file"
     __table_args__ = (Index("ix_ingest_file_at", "ingested_at"),)
@@ -675,15 +679,59 @@ class IngestFile(Model):
     rows_read: Mapped[int] = mapped_column(BigInteger)
     accepted: Mapped[int] = mapped_column(BigInteger)
     duplicates: Mapped[int] = mapped_column(BigInteger)
+    other_content: Mapped[int] = mapped_column(BigInteger, server_default="0")
     rejected: Mapped[dict[str, int]] = mapped_column(JSONB)
     rejects_file: Mapped[str | None] = mapped_column(String(512))
     days: Mapped[dict[str, int]] = mapped_column(JSONB)
     ingested_at: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
+    withdrawn_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
 
     @property
     def rows_rejected(self) -> int:
         """The number of rejected rows."""
         return sum((self.rejected or {}).values())
+
+
+class LogCorrection(Attempted, Leased, Model):
+    """The withdrawal of a log file that was read, or its replacement by another (app/t1/corrections.py).
+
+    ``replacement`` is the name of the other file, and ``digest`` that of its content, under which it is kept
+    until it is read. ``by_command``: the operator of the machine applied it without a second person.
+    ``result`` has ``withdrawn``, ``accepted`` and the ``days`` to evaluate again.
+    """
+
+    __tablename__ = "log_correction"
+    __table_args__ = (
+        CheckConstraint(
+            "by_command OR approved_by IS NOT NULL OR status IN ('asked', 'failed')",
+            name="ck_log_correction_approved",
+        ),
+        Index(
+            "ix_log_correction_open",
+            "file_id",
+            unique=True,
+            postgresql_where=text("status IN ('asked', 'queued', 'running')"),
+        ),
+    )
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    file_id: Mapped[int] = mapped_column(ForeignKey("ingest_file.id", ondelete="RESTRICT"))
+    reason: Mapped[str] = mapped_column(String(500))
+    replacement: Mapped[str | None] = mapped_column(String(255))
+    digest: Mapped[str | None] = mapped_column(String(64))
+    by_command: Mapped[bool] = mapped_column(Boolean, server_default="false")
+    status: Mapped[str] = mapped_column(String(16), server_default=RunStatus.ASKED)
+    progress: Mapped[int] = mapped_column(Integer, server_default="0")
+    result: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    error: Mapped[Said | None] = mapped_column(SaidType)
+    requested_by: Mapped[str] = mapped_column(UserName)
+    approved_by: Mapped[str | None] = mapped_column(UserName)
+    created_at: Mapped[dt.datetime] = _now()
+    finished_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+
+    file: Mapped[IngestFile] = relationship()
+
+    def __repr__(self) -> str:
+        return f"#{self.id}"
 
 
 class InboxFile(Model):

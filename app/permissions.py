@@ -357,6 +357,8 @@ TABLE: dict[str, dict[str, str]] = {
         "can_list": "ADU",
         "can_show": "ADU",
         "can_rejects": "AD",
+        "can_correct": "AD",
+        "evaluate_again": "AD",
     },
     "CompletenessView": {
         "can_list": "ADU",

@@ -1,6 +1,6 @@
 """The layers derived from the events, as Ibis expressions, and their daily files."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from datetime import date
 from functools import cache
@@ -16,7 +16,8 @@ from app.activity.progress import Progress, silent
 from app.activity.settings import EngineSettings
 
 # rid: first 128 bits of SHA-256 of the request id; person: first 128 bits of the ID hash; happened_at: UTC;
-# day, hour, second (within the hour): local.
+# day, hour, second (within the hour): local; delivery: the number of the journal's record (store.deliveries),
+# null in stores that were written before deliveries had one.
 EVENTS = ibis.schema(
     {
         "rid": "uuid",
@@ -28,6 +29,7 @@ EVENTS = ibis.schema(
         "hour": "uint8",
         "second": "uint16",
         "ok": "boolean",
+        "delivery": "int32",
     }
 )
 _COUNTED = {
@@ -58,6 +60,23 @@ def lead_activity_of(activity: ibis.Table, leads: ibis.Table) -> ibis.Table:
     """Return the activity of people on the lead list, keyed by lead instead of person."""
     joined = activity.inner_join(leads, "person")
     return joined.select(*LEAD_ACTIVITY.names).order_by("lead", "institution", "type", "day", "hour", "ok")
+
+
+def view_events(
+    connection: duckdb.DuckDBPyConnection, name: str, root: Path, days: Iterable[store.Day]
+) -> None:
+    """Create the view `name` of the events of `days`."""
+    files: dict[bool, list[Path]] = {True: [], False: []}
+    for day in days:
+        files[day.has_deliveries].append(root / day.events)
+    if not files[False]:
+        engine.view(connection, name, EVENTS, files[True])
+        return
+    engine.view(connection, f"{name}_told", EVENTS, files[True])
+    engine.view(connection, f"{name}_untold", EVENTS, files[False])
+    connection.execute(
+        f"CREATE OR REPLACE VIEW {name} AS FROM {name}_told UNION ALL BY NAME FROM {name}_untold"
+    )
 
 
 def write_activity(connection: duckdb.DuckDBPyConnection, events: Path, file: Path) -> None:

@@ -1,16 +1,17 @@
 """Ingest of call logs: files are checked outside the store's lock, then merged and committed under it."""
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow.parquet as pq
 
 from app.activity import checks, engine, store
-from app.activity.cube import EVENTS, write_activity
+from app.activity.cube import EVENTS, view_events, write_activity
 from app.activity.errors import ActivityError, RefusedFile
 from app.activity.formats.files import find_files, fingerprint
 from app.activity.progress import Progress, silent
@@ -23,7 +24,11 @@ from app.activity.settings import EngineSettings
 CHUNK_FILES = 1000
 CHUNK_BYTES = 4 << 30
 ALREADY_KNOWN = "the same content was delivered before"
-_SQL = {name: (Path(__file__).parent / "sql" / f"{name}.sql").read_text("utf-8") for name in ("merge", "day")}
+WITHDRAWN = "the same content was delivered before and withdrawn"
+_SQL = {
+    name: (Path(__file__).parent / "sql" / f"{name}.sql").read_text("utf-8")
+    for name in ("merge", "day", "duplicates")
+}
 
 
 def ingest(
@@ -48,16 +53,24 @@ def ingest(
     ActivityError when a path does not exist or the store was built with another time zone.
     """
     files = list(paths) if listed else find_files(paths)
-    with ExitStack() as stack:
-        scratch = stack.enter_context(store.workspace(root))
+    settings = EngineSettings(memory_limit=memory_limit, threads=threads)
+    with opened(root, settings, timezone, now) as connection:
+        return Ingest(root, connection, timezone, source, progress, listed).run(files)
+
+
+@contextmanager
+def opened(
+    root: Path, settings: EngineSettings, timezone: str, now: datetime | None
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Yield a connection that is prepared for checking files."""
+    with store.workspace(root) as scratch:
         store._step("workspace made")
-        settings = EngineSettings(memory_limit=memory_limit, threads=threads)
-        connection = stack.enter_context(engine.connect(settings, scratch / "spill", timezone=timezone))
-        checks.prepare(connection, now or datetime.now(UTC))
-        return _Ingest(root, connection, timezone, source, progress, listed).run(files)
+        with engine.connect(settings, scratch / "spill", timezone=timezone) as connection:
+            checks.prepare(connection, now or datetime.now(UTC))
+            yield connection
 
 
-class _Ingest:
+class Ingest:
     """One call of `ingest`: files are checked in memory, spilled when it is full, and committed in chunks."""
 
     def __init__(
@@ -65,9 +78,9 @@ class _Ingest:
         root: Path,
         connection: duckdb.DuckDBPyConnection,
         timezone: str,
-        source: str,
-        progress: Callable[[Progress], None],
-        listed: bool,
+        source: str = "",
+        progress: Callable[[Progress], None] = silent,
+        listed: bool = False,
     ) -> None:
         self.root = root
         self.listed = listed
@@ -78,8 +91,8 @@ class _Ingest:
         self.result = IngestResult()
         self.chunk: dict[int, FileRecord] = {}
         state = store.snapshot(root)
-        _require_timezone(state, timezone)
-        self.known = {record["digest"] for record in store.deliveries(state)}
+        require_timezone(state, timezone)
+        self.known = self._known(store.deliveries(state))
 
     def run(self, files: Sequence[Path]) -> IngestResult:
         """Check and commit the files. Return their result."""
@@ -87,7 +100,7 @@ class _Ingest:
         total = sum(sizes)
         for path, done in zip(files, accumulate(sizes, initial=0), strict=False):
             self.progress(Progress("read", done, total))
-            self._check(path)
+            self.check(path)
             if (
                 len(self.chunk) >= CHUNK_FILES
                 or sum(file.size for file in self.chunk.values()) >= CHUNK_BYTES
@@ -97,17 +110,19 @@ class _Ingest:
         self._commit_chunk()
         return self.result
 
-    def _check(self, path: Path) -> None:
+    def check(self, path: Path) -> None:
+        """Check a file, and keep its rows for the next commit unless it is refused or known."""
         file_no = len(self.result.files)
         try:
             if self.listed and path.is_symlink():
                 raise RefusedFile("it is a link, and links in the inbox are not followed")
             file = fingerprint(path)
             if file.digest in self.known:
-                record = FileRecord(path, "skipped", ALREADY_KNOWN, digest=file.digest, size=file.size)
+                reason = self.known[file.digest]
+                record = FileRecord(path, "skipped", reason, digest=file.digest, size=file.size)
             else:
                 checks.load(self.connection, file_no, file)
-                self.known.add(file.digest)
+                self.known[file.digest] = ALREADY_KNOWN
                 record = FileRecord(path, "read", digest=file.digest, size=file.size)
                 self.chunk[file_no] = record
         except RefusedFile as error:
@@ -119,38 +134,61 @@ class _Ingest:
         if not self.chunk:
             return
         with store.writing(self.root) as writer:
-            _require_timezone(writer.state, self.timezone)
-            self._skip_known(writer.state)
+            require_timezone(writer.state, self.timezone)
+            self.skip_known(writer.state)
             if self.chunk:
-                self._merge(writer)
+                self.commit(writer, writer.state)
         checks.clear(self.connection)
         self.chunk = {}
 
-    def _skip_known(self, state: store.Snapshot) -> None:
+    def _known(self, records: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+        """Return by digest why a file is skipped.
+
+        What was withdrawn can be delivered again, but only by somebody who names the file.
+        """
+        return {
+            record["digest"]: WITHDRAWN if "withdrawn" in record else ALREADY_KNOWN
+            for record in records
+            if self.listed or "withdrawn" not in record
+        }
+
+    def skip_known(self, state: store.Snapshot) -> None:
         """Skip files whose content another ingest has committed since they were checked."""
-        known = {record["digest"] for record in store.deliveries(state)}
+        known = self._known(store.deliveries(state))
         for file_no, record in list(self.chunk.items()):
             if record.digest in known:
-                record.status, record.reason = "skipped", ALREADY_KNOWN
+                record.status, record.reason = "skipped", known[record.digest]
                 self.connection.execute("DELETE FROM checked WHERE file_no = ?", [file_no])
                 del self.chunk[file_no]
 
-    def _merge(self, writer: store.Writer) -> None:
+    def commit(
+        self, writer: store.Writer, base: store.Snapshot, entries: Sequence[Mapping[str, Any]] = ()
+    ) -> set[date]:
+        """Merge the checked files into `base` and commit it, with `entries` in the journal before them.
+
+        Return the dates whose events the files changed.
+        """
         connection = self.connection
-        existing = [self.root / day.events for day in writer.state.days.values()]
-        engine.view(connection, "existing", EVENTS, existing)
+        first = 1 + max((each.get("delivery", 0) for each in store.deliveries(writer.state)), default=0)
+        engine.tell(connection, first_delivery=first - min(self.chunk, default=0))
+        view_events(connection, "existing", self.root, base.days.values())
         connection.execute(_SQL["merge"])
         self._count()
         for file_no, record in self.chunk.items():
             if record.rejected:
                 record.rejects_file = write_rejects(connection, self.root, file_no, record)
         store._step("rejects written")
-        days = self._rebuild(writer)
+        days, touched = self._rebuild(writer, base)
+        duplicates = self._keep_duplicates(writer, base)
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        records = [record.as_journal(writer.version, now, self.source) for record in self.chunk.values()]
+        numbered = {file_no - min(self.chunk) + first: record for file_no, record in self.chunk.items()}
+        records = [
+            record.as_journal(number, writer.version, now, self.source) for number, record in numbered.items()
+        ]
         moved = self._moved()
-        writer.commit(days, records, timezone=self.timezone)
+        writer.commit(days, [*entries, *records], duplicates=duplicates, timezone=self.timezone)
         self.result.moved.update(moved)
+        return touched
 
     def _count(self) -> None:
         """Set the counts of the records from the checked rows and the merge."""
@@ -172,6 +210,8 @@ class _Ingest:
             record.accepted += count
             record.duplicates -= count
             record.days[day.isoformat()] = count
+        for file_no, count in self._rows("SELECT file_no, count(*) FROM other_content GROUP BY ALL"):
+            self.chunk[file_no].other_content = count
         for file_no, day in self._rows(
             "SELECT file_no, day FROM incoming WHERE known UNION "
             "SELECT file_no, old_day FROM replaced ORDER BY ALL"
@@ -190,32 +230,31 @@ class _Ingest:
         self.connection.execute("INSERT INTO accepted SELECT rid FROM incoming WHERE NOT known")
         return moved
 
-    def _rebuild(self, writer: store.Writer) -> dict[date, store.Day]:
-        """Write the files of every date that the merge changes. Return all dates of the new state."""
-        days = dict(writer.state.days)
+    def _rebuild(self, writer: store.Writer, base: store.Snapshot) -> tuple[dict[date, store.Day], set[date]]:
+        """Write the files of every date that the merge changes. Return all dates, and these."""
+        days = dict(base.days)
         touched = self._rows("SELECT day FROM incoming UNION SELECT old_day FROM replaced ORDER BY 1")
         for done, (day,) in enumerate(touched):
             self.progress(Progress("merge", done, len(touched)))
-            rebuilt = self._rebuild_day(writer, day, days.pop(day, None))
+            old = days.pop(day, None)
+            view_events(self.connection, "current_day", self.root, [old] if old else [])
+            rebuilt = write_day(self.connection, writer, day, old, _SQL["day"])
             if rebuilt:
                 days[day] = rebuilt
         self.progress(Progress("merge", len(touched), len(touched)))
-        return days
+        return days, {day for (day,) in touched}
 
-    def _rebuild_day(self, writer: store.Writer, day: date, old: store.Day | None) -> store.Day | None:
-        engine.view(self.connection, "current_day", EVENTS, [self.root / old.events] if old else [])
-        events = writer.new_file("events", day)
-        relation = self.connection.sql(_SQL["day"], params={"day": day})
-        engine.write_relation(relation, self.root / events)
-        store._step("events written")
-        rows = pq.read_metadata(self.root / events).num_rows
-        if not rows:
-            return None
-        activity = writer.new_file("activity", day)
-        write_activity(self.connection, self.root / events, self.root / activity)
-        store._step("activity written")
-        kept = (old.leads, old.leads_fingerprint, old.leads_source) if old else (None, None, None)
-        return store.Day(events, activity, rows, *kept)
+    def _keep_duplicates(self, writer: store.Writer, base: store.Snapshot) -> dict[date, str]:
+        """Write the duplicates of every date that has new ones. Return the files of all dates."""
+        duplicates = dict(base.duplicates)
+        for (day,) in self._rows("SELECT DISTINCT day FROM beaten ORDER BY 1"):
+            known = [self.root / duplicates[day]] if day in duplicates else []
+            engine.view(self.connection, "known_duplicates", EVENTS, known)
+            duplicates[day] = writer.new_file("duplicates", day)
+            relation = self.connection.sql(_SQL["duplicates"], params={"day": day})
+            engine.write_relation(relation, self.root / duplicates[day])
+            store._step("duplicates written")
+        return duplicates
 
     def _rows(self, query: str) -> list[tuple]:  # type: ignore[type-arg]
         return self.connection.execute(query).fetchall()
@@ -229,7 +268,31 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _require_timezone(state: store.Snapshot, timezone: str) -> None:
+def write_day(
+    connection: duckdb.DuckDBPyConnection,
+    writer: store.Writer,
+    day: date,
+    old: store.Day | None,
+    query: str,
+    part: str = "",
+) -> store.Day | None:
+    """Write the events that a query selects for `$day`, and their activity. Return None without any."""
+    root = writer.state.root
+    events = writer.new_file("events", day, part)
+    engine.write_relation(connection.sql(query, params={"day": day}), root / events)
+    store._step("events written")
+    rows = pq.read_metadata(root / events).num_rows
+    if not rows:
+        return None
+    activity = writer.new_file("activity", day, part)
+    write_activity(connection, root / events, root / activity)
+    store._step("activity written")
+    kept = (old.leads, old.leads_fingerprint, old.leads_source) if old else (None, None, None)
+    return store.Day(events, activity, rows, *kept, has_deliveries=True)
+
+
+def require_timezone(state: store.Snapshot, timezone: str) -> None:
+    """Raise ActivityError when the store was built with another time zone."""
     if state.timezone not in (None, timezone):
         raise ActivityError(
             "the activity store was built with the time zone %(built)s, not %(zone)s: its dates would change",

@@ -15,7 +15,8 @@ class FileRecord:
 
     rows = accepted + duplicates + the sum of rejected; all are 0 unless the status is "read". `rejects_file`
     is relative to the store's root. `days` counts accepted events by local date (ISO). `also` are further
-    dates that changed, because a known call turned out to have happened earlier.
+    dates that changed, because a known call turned out to have happened earlier. `other_content` counts the
+    duplicates whose content differs from what has their request id.
     """
 
     path: Path
@@ -27,6 +28,7 @@ class FileRecord:
     rows: int = 0
     accepted: int = 0
     duplicates: int = 0
+    other_content: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
     rejects_file: str | None = None
     days: dict[str, int] = field(default_factory=dict)
@@ -42,9 +44,13 @@ class FileRecord:
         """Return the record of a refused file."""
         return cls(path, "refused", str(error), error)
 
-    def as_journal(self, version: int, time: str, source: str) -> dict[str, Any]:
-        """Return the journal entry, committed with `version` at `time` (ISO, UTC) by the call `source`."""
-        entry = {"name": self.name, **asdict(self), "version": version, "time": time, "source": source}
+    def as_journal(self, delivery: int, version: int, time: str, source: str) -> dict[str, Any]:
+        """Return the entry of the journal, which has the number `delivery` in the events.
+
+        It is committed with `version` at `time` (ISO, UTC) by the call `source`.
+        """
+        committed = {"delivery": delivery, "version": version, "time": time, "source": source}
+        entry = {"name": self.name, **asdict(self), **committed}
         del entry["path"], entry["error"]
         return entry
 

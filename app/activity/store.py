@@ -24,7 +24,7 @@ import orjson
 from app.activity.errors import ActivityError
 
 KEEP_RETIRED_SECONDS = 3600
-LAYERS = ("events", "activity", "leads")
+LAYERS = ("events", "duplicates", "activity", "leads")
 # The points at which a crash must be harmless, in the order of an ingest.
 STEPS = (
     "workspace made",
@@ -34,6 +34,7 @@ STEPS = (
     "rejects written",
     "events written",
     "activity written",
+    "duplicates written",
     "leads written",
     "journal appended",
     "manifest written",
@@ -50,6 +51,7 @@ class Day:
     """The committed files of one local date; names are relative to the store's root.
 
     The lead layer belongs to one lead list (`leads_fingerprint`) and one activity file (`leads_source`).
+    `has_deliveries` tells that the events say which delivery they came from; those of old stores don't.
     """
 
     events: str
@@ -58,6 +60,7 @@ class Day:
     leads: str | None = None
     leads_fingerprint: str | None = None
     leads_source: str | None = None
+    has_deliveries: bool = False
 
     def files(self) -> set[str]:
         """Return the names of the day's files."""
@@ -90,12 +93,17 @@ class LatestFacts:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A committed state of the store. An empty store has version 0."""
+    """A committed state of the store. An empty store has version 0.
+
+    ``duplicates`` names by date the files of what was delivered but lost to another event of its request id:
+    it counts again when the other one's delivery is withdrawn.
+    """
 
     root: Path
     version: int = 0
     timezone: str | None = None
     days: Mapping[date, Day] = field(default_factory=dict)
+    duplicates: Mapping[date, str] = field(default_factory=dict)
     journal_bytes: int = 0
     retired: Mapping[str, float] = field(default_factory=dict)
     facts: tuple[FactFile, ...] = ()
@@ -105,7 +113,7 @@ class Snapshot:
         """Return the names of all data files of the state."""
         of_days = {name for day in self.days.values() for name in day.files()}
         latest = self.latest_facts.files if self.latest_facts else ()
-        return of_days | {file.name for file in (*self.facts, *latest)}
+        return of_days | {*self.duplicates.values()} | {file.name for file in (*self.facts, *latest)}
 
     def digest(self, first: date, last: date) -> str:
         """Return a short digest of the data of the dates first … last: equal digests mean equal events."""
@@ -122,10 +130,11 @@ def snapshot(root: Path) -> Snapshot:
     try:
         data = orjson.loads(text)
         days = {date.fromisoformat(name): Day(**entry) for name, entry in data.pop("days").items()}
+        duplicates = {date.fromisoformat(day): name for day, name in data.pop("duplicates", {}).items()}
         facts, latest = _fact_files(data.pop("facts", ())), data.pop("latest_facts", None)
         if latest is not None:
             latest = LatestFacts(date.fromisoformat(latest["through"]), _fact_files(latest["files"]))
-        return Snapshot(root=root, days=days, facts=facts, latest_facts=latest, **data)
+        return Snapshot(root=root, days=days, duplicates=duplicates, facts=facts, latest_facts=latest, **data)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ActivityError(
             "the activity manifest %(path)s is damaged: %(why)s",
@@ -147,7 +156,28 @@ def days(state: Snapshot) -> list[date]:
 
 
 def deliveries(state: Snapshot) -> list[dict[str, Any]]:
-    """Return the committed journal: one record per delivered file that was read, oldest first."""
+    """Return one record per delivered file that was read, oldest first, with its figures of today.
+
+    A record that was withdrawn keeps its figures and has the entry of its withdrawal under ``withdrawn``.
+    Events that came to count by that are accepted events of their delivery, no duplicates any more.
+    """
+    records: list[dict[str, Any]] = []
+    numbered: dict[int, dict[str, Any]] = {}
+    for entry in _journal(state):
+        if "withdraws" not in entry:
+            records.append(entry)
+            numbered[entry.get("delivery", 0)] = entry
+            continue
+        numbered[entry["withdraws"]]["withdrawn"] = entry
+        for heir in entry["heirs"]:
+            record, day, n = numbered[heir["delivery"]], heir["day"], heir["events"]
+            record["accepted"] += n
+            record["duplicates"] -= n
+            record["days"][day] = record["days"].get(day, 0) + n
+    return records
+
+
+def _journal(state: Snapshot) -> list[dict[str, Any]]:
     journal = state.root / "deliveries.jsonl"
     if not state.journal_bytes:
         return []
@@ -166,9 +196,9 @@ class Writer:
         """The version of the next commit."""
         return self.state.version + 1
 
-    def new_file(self, layer: str, day: date) -> str:
+    def new_file(self, layer: str, day: date, part: str = "") -> str:
         """Return the relative name of a data file of the next version, creating its folder."""
-        name = f"{layer}/day={day.isoformat()}/{self.version}.parquet"
+        name = f"{layer}/day={day.isoformat()}/{self.version}{part}.parquet"
         (self.state.root / name).parent.mkdir(parents=True, exist_ok=True)
         return name
 
@@ -183,11 +213,12 @@ class Writer:
         days: Mapping[date, Day] | None = None,
         records: Sequence[Mapping[str, Any]] = (),
         *,
+        duplicates: Mapping[date, str] | None = None,
         timezone: str | None = None,
         facts: Sequence[FactFile] | None = None,
         latest_facts: LatestFacts | None = None,
     ) -> Snapshot:
-        """Commit `days`, or `facts` and `latest_facts`, as all there is; append `records` to the journal.
+        """Commit `days` and `duplicates`, or `facts` and `latest_facts`; append `records` to the journal.
 
         What is not given stays as it is. Return the state.
         """
@@ -196,6 +227,7 @@ class Writer:
             old,
             version=self.version,
             days=old.days if days is None else dict(days),
+            duplicates=old.duplicates if duplicates is None else dict(duplicates),
             facts=old.facts if facts is None else tuple(facts),
             latest_facts=old.latest_facts if facts is None else latest_facts,
             timezone=timezone or old.timezone,
@@ -248,10 +280,12 @@ def drop_days_before(root: Path, day: date) -> int:
     Their files are deleted by the first write after KEEP_RETIRED_SECONDS.
     """
     with writing(root) as writer:
-        kept = {known: entry for known, entry in writer.state.days.items() if known >= day}
-        dropped = len(writer.state.days) - len(kept)
-        if dropped:
-            writer.commit(kept)
+        state = writer.state
+        kept = {known: entry for known, entry in state.days.items() if known >= day}
+        duplicates = {known: name for known, name in state.duplicates.items() if known >= day}
+        dropped = len(state.days) - len(kept)
+        if dropped or len(duplicates) < len(state.duplicates):
+            writer.commit(kept, duplicates=duplicates)
         for record in deliveries(writer.state):
             if record["rejects_file"] and record["time"][:10] < day.isoformat():
                 (root / record["rejects_file"]).unlink(missing_ok=True)
@@ -273,6 +307,7 @@ def _swap_manifest(state: Snapshot) -> None:
         "version": state.version,
         "timezone": state.timezone,
         "days": {day.isoformat(): vars(state.days[day]) for day in sorted(state.days)},
+        "duplicates": {day.isoformat(): state.duplicates[day] for day in sorted(state.duplicates)},
         "journal_bytes": state.journal_bytes,
         "retired": dict(state.retired),
         "facts": [vars(file) for file in state.facts],

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask_babel import force_locale
 from sqlalchemy import or_, select
@@ -28,8 +28,19 @@ LANGUAGES = ("zh", "en")
 MAX_CHARACTERS = 500
 
 
+class CommandUser(NamedTuple):
+    """Whoever runs a command, which requests something without a log-in."""
+
+    username: str
+    id: None = None
+
+
 def submit(
-    kind_name: str, subject_id: int, user: Staff, reason: str, payload: dict[str, Any] | None = None
+    kind_name: str,
+    subject_id: int,
+    user: Staff | CommandUser,
+    reason: str,
+    payload: dict[str, Any] | None = None,
 ) -> Approval:
     """Submit a subject for a second person's decision, flush, and return the request.
 
@@ -77,7 +88,9 @@ def has_other_deciders(kind_name: str, user: Staff, *excluded: int) -> bool:
     return any(person.id not in (user.id, *excluded) for person in people)
 
 
-def _request(kind: Kind, subject_id: int, user: Staff, reason: str, payload: dict[str, Any]) -> Approval:
+def _request(
+    kind: Kind, subject_id: int, user: Staff | CommandUser, reason: str, payload: dict[str, Any]
+) -> Approval:
     return Approval(
         kind=kind.name,
         subject_id=subject_id,

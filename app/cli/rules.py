@@ -11,6 +11,8 @@ from pathlib import Path
 import click
 from flask.cli import AppGroup
 
+from app.approvals.requests import CommandUser
+from app.audit.actor import operator
 from app.cli.base import (
     DATE,
     as_json,
@@ -39,7 +41,49 @@ def logs_ingest(paths: tuple[Path, ...], json_out: bool) -> None:
     for record in result.files:
         if record.status != "read":
             notice(f"{record.name}: {record.status}: {record.reason}")
+        elif record.other_content:
+            notice(f"{record.name}: {record.other_content:,} duplicates with other content")
     print_result(result.as_json(), json_out)
+
+
+reason_option = click.option("--reason", required=True, help="Kept with the file and in the change log.")
+at_once_option = click.option(
+    "--operator", "at_once", is_flag=True, help="Apply at once, without a second person; noted so."
+)
+
+
+@logs_group.command("withdraw")
+@click.argument("delivery")
+@reason_option
+@at_once_option
+@as_json
+@require_installation
+def logs_withdraw(delivery: str, reason: str, at_once: bool, json_out: bool) -> None:
+    """Withdraw a log file that was read, named by its digest, path or name."""
+    _correct(delivery, None, reason, at_once, json_out)
+
+
+@logs_group.command("replace")
+@click.argument("old")
+@click.argument("new", type=click.Path(path_type=Path))
+@reason_option
+@at_once_option
+@as_json
+@require_installation
+def logs_replace(old: str, new: Path, reason: str, at_once: bool, json_out: bool) -> None:
+    """Withdraw a log file that was read and read another one, in one step."""
+    _correct(old, new, reason, at_once, json_out)
+
+
+def _correct(delivery: str, replacement: Path | None, reason: str, at_once: bool, json_out: bool) -> None:
+    from app.t1 import corrections
+
+    file = corrections.find_file(delivery)
+    if at_once:
+        print_result(corrections.apply_at_once(file, operator(), reason, replacement), json_out)
+        return
+    approval = corrections.request(file, CommandUser(operator()), reason, replacement)
+    print_result({"request": approval.id}, json_out)
 
 
 @rules_group.command("evaluate")

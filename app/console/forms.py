@@ -222,6 +222,16 @@ class RejectForm(DynamicForm):  # type: ignore[misc]
     )
 
 
+class WithdrawForm(DynamicForm):  # type: ignore[misc]
+    """The withdrawal of a log file that was read."""
+
+    reason = StringField(
+        REASON,
+        description=lazy_gettext("A second person reads it and decides."),
+        validators=[DataRequired(), Length(max=500)],
+    )
+
+
 class StartRunForm(DynamicForm):  # type: ignore[misc]
     """The day to run."""
 

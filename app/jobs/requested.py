@@ -15,10 +15,10 @@ from app.extensions import db
 from app.jobs.leases import Held, LeasedRows, LeaseLost
 from app.jobs.nudges import nudge
 from app.lib.database import connection_lost
-from app.models import AuditJob, Backtest, BulkJob, ExportJob, RunStatus
+from app.models import AuditJob, Backtest, BulkJob, ExportJob, LogCorrection, RunStatus
 
 OPEN = (RunStatus.QUEUED, RunStatus.RUNNING)
-Job = TypeVar("Job", AuditJob, Backtest, BulkJob, ExportJob)
+Job = TypeVar("Job", AuditJob, Backtest, BulkJob, ExportJob, LogCorrection)
 
 log = logging.getLogger(__name__)
 

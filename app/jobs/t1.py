@@ -1,11 +1,12 @@
-"""Queue ``t1``: T+1 runs."""
+"""T+1 runs on queue ``t1``, corrections of log deliveries on queue ``default``."""
 
 from __future__ import annotations
 
 from sqlalchemy import select
 
 from app.jobs.context import job_context
-from app.models import JobRun
+from app.models import JobRun, LogCorrection
+from app.t1 import corrections
 from app.t1.execute import execute
 
 
@@ -14,3 +15,10 @@ def run(run_id: int) -> None:
     requested_by = select(JobRun.requested_by).where(JobRun.id == run_id)
     with job_context(f"run {run_id}", requested_by):
         execute(run_id)
+
+
+def correct(correction_id: int) -> None:
+    """Carry out the correction if it is approved and no other worker has it."""
+    requested_by = select(LogCorrection.requested_by).where(LogCorrection.id == correction_id)
+    with job_context(f"correction {correction_id}", requested_by):
+        corrections.execute(correction_id)

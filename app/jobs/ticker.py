@@ -32,7 +32,7 @@ from app.push import tick as pushes
 from app.reminders import digest
 from app.reports import plan as reports
 from app.rules import backtest_jobs, conversions
-from app.t1 import runs
+from app.t1 import corrections, runs
 
 log = logging.getLogger(__name__)
 
@@ -147,6 +147,11 @@ STEPS = (
     Step("escalation", lazy_gettext("Escalating overdue hits"), due.escalate),
     Step("counts", lazy_gettext("Counting hits"), lambda now: counts.fold()),
     Step("exports", lazy_gettext("Queued exports"), lambda now: exports.JOBS.nudge_all()),
+    Step(
+        "log_corrections",
+        lazy_gettext("Approved corrections of log deliveries"),
+        lambda now: corrections.JOBS.nudge_all(),
+    ),
     Step("bulk_changes", lazy_gettext("Queued bulk changes of leads"), lambda now: bulk.JOBS.nudge_all()),
     Step("backtests", lazy_gettext("Queued back-tests"), lambda now: backtest_jobs.JOBS.nudge_all()),
     Step(

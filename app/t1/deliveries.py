@@ -8,7 +8,7 @@ import logging
 import os
 import shutil
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePath
@@ -29,7 +29,7 @@ from app.leads.masking import mask_ids
 from app.lib import clock
 from app.lib.lazy import lazy
 from app.lib.spreadsheet import printable_name
-from app.models import IngestFile
+from app.models import IngestFile, JobRun
 from app.rules.catalogue import add_unlisted, date_first_seen
 from app.t1 import institution_days, runs
 from app.t1.inbox import MARKER, InboxScan, inbox_folder, mark_taken, markers_of, track_moved
@@ -79,10 +79,16 @@ def ingest_logs(
 def copy_journal(settings: Settings) -> None:
     """Copy missing journal records and counts to the database, add new institutions and commit."""
     state = store.snapshot(activity_root(settings))
-    known = set(db.session.scalars(select(IngestFile.digest)))
-    new = [record for record in store.deliveries(state) if record["digest"] not in known]
-    for record in new:
-        db.session.execute(insert(IngestFile).values(_row(record, settings)).on_conflict_do_nothing())
+    # What was withdrawn and delivered again has two records; the later one counts.
+    records = {record["digest"]: record for record in store.deliveries(state)}
+    columns = (IngestFile.accepted, IngestFile.ingested_at, IngestFile.withdrawn_at)
+    known = {digest: rest for digest, *rest in db.session.execute(select(IngestFile.digest, *columns))}
+    for digest, record in records.items():
+        row = _row(record, settings)
+        if known.get(digest) != [row[column.key] for column in columns]:
+            copied = insert(IngestFile).values(row)
+            db.session.execute(copied.on_conflict_do_update(index_elements=["digest"], set_=row))
+    new = [record for digest, record in records.items() if digest not in known and "withdrawn" not in record]
     days = {dt.date.fromisoformat(day) for record in new for day in record["days"]}
     if days:
         codes = query.institutions(state, days, settings=engine_settings(settings))
@@ -93,7 +99,8 @@ def copy_journal(settings: Settings) -> None:
     runs.requeue_held(days)
 
 
-def _row(record: dict[str, object], settings: Settings) -> dict[str, object]:
+def _row(record: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    withdrawn = record.get("withdrawn")
     return {
         "digest": record["digest"],
         "name": _short_name(Path(str(record["name"])), settings),
@@ -101,10 +108,12 @@ def _row(record: dict[str, object], settings: Settings) -> dict[str, object]:
         "rows_read": record["rows"],
         "accepted": record["accepted"],
         "duplicates": record["duplicates"],
+        "other_content": record.get("other_content", 0),
         "rejected": record["rejected"],
         "rejects_file": record["rejects_file"],
-        "days": record["days"],
-        "ingested_at": dt.datetime.fromisoformat(str(record["time"])),
+        "days": {} if withdrawn else record["days"],
+        "ingested_at": dt.datetime.fromisoformat(record["time"]),
+        "withdrawn_at": dt.datetime.fromisoformat(withdrawn["time"]) if withdrawn else None,
     }
 
 
@@ -116,9 +125,16 @@ def _short_name(path: Path, settings: Settings) -> str:
 
 
 def records_of_source(settings: Settings, source: str) -> list[dict[str, Any]]:
-    """Return the journal's records of the files that a source has read, including before a crash."""
+    """Return the journal's records of the files that a source has read, including before a crash.
+
+    Files that were withdrawn since are left out.
+    """
     state = store.snapshot(activity_root(settings))
-    return [record for record in store.deliveries(state) if record.get("source") == source]
+    return [
+        record
+        for record in store.deliveries(state)
+        if record.get("source") == source and "withdrawn" not in record
+    ]
 
 
 def ingest_counts(
@@ -143,17 +159,47 @@ def ingest_counts(
         if record.status == "skipped" and record.name not in own and record.path in scan.untaken
     }
     gone = before.get("ingest", {}).get("files_skipped", 0) - len(skipped_before)
-    rejected: Counter[str] = Counter()
-    for record in records:
-        rejected.update(record["rejected"])
     ingest = {
         "files": len(records) + len(refused) + gone + len(skipped),
         "files_skipped": gone + len(skipped),
         "files_refused": len(refused),
-        **{name: sum(record[name] for record in records) for name in ("rows", "accepted", "duplicates")},
-        "rejected": dict(sorted(rejected.items())),
+        **_sums(records),
     }
     return {"ingest": ingest, "refused": list(refused.values()), "skipped": sorted(skipped)}
+
+
+def _sums(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    rejected: Counter[str] = Counter()
+    for record in records:
+        rejected.update(record["rejected"])
+    names = ("rows", "accepted", "duplicates", "other_content")
+    return {
+        **{name: sum(record.get(name, 0) for record in records) for name in names},
+        "rejected": dict(sorted(rejected.items())),
+    }
+
+
+def recount_runs(settings: Settings) -> None:
+    """Count the files of each run anew after a correction, as if withdrawn ones had never been. Commit."""
+    sources: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    withdrawn: Counter[str] = Counter()
+    for record in store.deliveries(store.snapshot(activity_root(settings))):
+        source = record.get("source", "")
+        if "withdrawn" in record:
+            withdrawn[source] += 1
+        else:
+            sources[source].append(record)
+    affected = select(JobRun).where(JobRun.counts["source"].astext.in_([*sources, *withdrawn]))
+    for run in db.session.scalars(affected.with_for_update()).all():
+        source = run.counts["source"]
+        if "ingest" not in run.counts:
+            continue
+        ingest, records = run.counts["ingest"], sources[source]
+        former = run.counts.get("withdrawn", 0)
+        counted = ingest | _sums(records) | {"files": ingest["files"] + former - withdrawn[source]}
+        others = {"other_days": other_days(records, run.day)}
+        run.counts = run.counts | others | {"ingest": counted, "withdrawn": withdrawn[source]}
+    db.session.commit()
 
 
 def other_days(records: Sequence[dict[str, Any]], day: dt.date) -> dict[str, int]:

@@ -426,6 +426,8 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "can_list": get("/ingestfileview/list/"),
         "can_show": get("/ingestfileview/show/{ingest}"),
         "can_rejects": get("/ingestfileview/rejects/{ingest}"),
+        "can_correct": get("/ingestfileview/correct/{ingest}"),
+        "evaluate_again": act("ingestfileview", "evaluate_again", "ingest"),
     },
     "CompletenessView": {"can_list": get("/completenessview/list/")},
     "JobRunView": {

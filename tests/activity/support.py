@@ -71,9 +71,12 @@ def take(root: Path, *paths: Path, now: datetime = NOW) -> IngestResult:
 
 
 def events(root: Path) -> list[dict[str, Any]]:
-    """Return all committed events in a fixed order."""
+    """Return all committed events in a fixed order, without the number of their delivery."""
     state = store.snapshot(root)
-    tables = [pq.read_table(root / day.events, partitioning=None) for day in state.days.values()]
+    tables = [
+        pq.read_table(root / day.events, partitioning=None).drop_columns(["delivery"])
+        for day in state.days.values()
+    ]
     return sorted((one for table in tables for one in table.to_pylist()), key=lambda one: str(one["rid"]))
 
 

@@ -415,6 +415,7 @@ def test_a_run_taken_over_keeps_its_figures(
             "rows": 10,
             "accepted": 7,
             "duplicates": 2,
+            "other_content": 0,
             "rejected": {"missing_request_id": 1},
         }
 

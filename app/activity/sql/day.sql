@@ -1,5 +1,5 @@
 -- Selects the events of the date $day after the merge: current ones (view `current_day`) and incoming ones.
-SELECT rid, person, institution, type, happened_at, day, hour, second, ok
+SELECT rid, person, institution, type, happened_at, day, hour, second, ok, delivery
 FROM (
     SELECT * FROM current_day ANTI JOIN replaced USING (rid)
     UNION ALL BY NAME

@@ -41,6 +41,7 @@ def run_summary(run: JobRun) -> str:
         return ""
     done = _("%(created)s new hits, %(refreshed)s still met", created=created, refreshed=refreshed)
     refused, others = counts.get("ingest", {}).get("files_refused", 0), counts.get("other_days", {})
+    differing = counts.get("ingest", {}).get("other_content", 0)
     return _("; ").join(
         filter(
             None,
@@ -49,6 +50,8 @@ def run_summary(run: JobRun) -> str:
                 _("refused files: %(n)s", n=refused) if refused else "",
                 _waiting(counts),
                 _("other dates changed: %(n)s", n=len(others)) if others else "",
+                _("duplicates with other content: %(n)s", n=f"{differing:,}") if differing else "",
+                _("withdrawn files: %(n)s", n=counts["withdrawn"]) if counts.get("withdrawn") else "",
             ],
         )
     )

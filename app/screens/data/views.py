@@ -33,9 +33,10 @@ from app.models import (
 )
 from app.rules import catalogue, institution_approval
 from app.screens.data import completeness, refused_files, ticker_steps
+from app.screens.data import corrections as corrections_page
 from app.screens.data import runs as run_pages
 from app.screens.data.special_filters import OnDay
-from app.t1 import runs
+from app.t1 import corrections, runs
 
 
 class InstitutionView(AsksForReason, ConsoleView):
@@ -135,14 +136,23 @@ class IngestFileView(ConsoleView):
     """日志文件: the log files that were read."""
 
     model = IngestFile
-    base_permissions = ["can_list", "can_show", "can_rejects"]
+    computed = {"correction": corrections_page.newest}
+    base_permissions = ["can_list", "can_show", "can_rejects", "can_correct", "evaluate_again"]
     list_title = lazy_gettext("Log deliveries")
     show_title = lazy_gettext("Log delivery")
     about = lazy_gettext("The log files that were read, with accepted, duplicate and rejected rows.")
     empty_next = ("JobRunView",)
     empty_hint = lazy_gettext("No log files yet. Files in the inbox are read by the next T+1 run.")
     base_order = ("ingested_at", "desc")
-    list_columns = ["name", "rows_read", "accepted", "duplicates", "rows_rejected", "ingested_at"]
+    list_columns = [
+        "name",
+        "rows_read",
+        "accepted",
+        "duplicates",
+        "rows_rejected",
+        "ingested_at",
+        "withdrawn_at",
+    ]
     column_terms = {
         "rows_read": "rows_read",
         "accepted": "accepted",
@@ -150,7 +160,7 @@ class IngestFileView(ConsoleView):
         "rows_rejected": "rejected",
     }
     order_columns = ["name", "rows_read", "accepted", "duplicates", "ingested_at"]
-    search_columns = ["name", "ingested_at", "rows_read", "day"]
+    search_columns = ["name", "ingested_at", "rows_read", "day", "withdrawn_at"]
     special_filters = {"day": OnDay}
     search_form_extra_fields = {"day": StringField()}
     show_columns = [
@@ -160,8 +170,11 @@ class IngestFileView(ConsoleView):
         "rows_read",
         "accepted",
         "duplicates",
+        "other_content",
         "rejected",
         "ingested_at",
+        "withdrawn_at",
+        "correction",
     ]
     label_columns = {
         "name": lazy_gettext("File"),
@@ -171,6 +184,9 @@ class IngestFileView(ConsoleView):
         "rows_read": lazy_gettext("Rows read"),
         "accepted": lazy_gettext("Accepted"),
         "duplicates": lazy_gettext("Duplicates"),
+        "other_content": lazy_gettext("Duplicates with other content"),
+        "withdrawn_at": lazy_gettext("Withdrawn"),
+        "correction": lazy_gettext("Correction"),
         "rows_rejected": lazy_gettext("Rejected rows"),
         "rejected": lazy_gettext("Rejected by reason"),
         "ingested_at": lazy_gettext("Read at"),
@@ -184,6 +200,8 @@ class IngestFileView(ConsoleView):
         "rows_read": formats.number,
         "accepted": formats.number,
         "duplicates": formats.number,
+        "other_content": formats.number,
+        "withdrawn_at": formats.when,
         "rows_rejected": formats.number,
     }
 
@@ -221,10 +239,49 @@ class IngestFileView(ConsoleView):
         return send_file(path.resolve(), as_attachment=True, download_name=path.name)
 
     def show_links(self, item: IngestFile) -> list[Link]:
-        """Return the link to the rejected rows."""
-        if not item.rejects_file or not may("can_rejects", "IngestFileView"):
-            return []
-        return [Link(_("Download the rejected rows"), url_for(".rejects", pk=item.id))]
+        """Return the links to the rejected rows and to the withdrawal."""
+        links = []
+        if item.rejects_file and may("can_rejects", "IngestFileView"):
+            links.append(Link(_("Download the rejected rows"), url_for(".rejects", pk=item.id)))
+        if may("can_correct", "IngestFileView") and corrections.can_correct(item):
+            links.append(Link(_("Withdraw this file"), url_for(".correct", pk=item.id)))
+        return links
+
+    def offers(self, action: str, item: IngestFile) -> bool:
+        """Return whether a correction changed dates that were not run since."""
+        return bool(corrections.days_to_evaluate_again(item))
+
+    @expose("/correct/<row_id:pk>", methods=["GET", "POST"])
+    @has_access
+    def correct(self, pk: int) -> Any:
+        """Request the withdrawal of the file."""
+        item, form = self._row(pk), forms.WithdrawForm()
+        if form.validate_on_submit():
+            try:
+                corrections.request(item, g.user, form.reason.data)
+            except DomainError as error:
+                db.session.rollback()
+                form.reason.errors = [*form.reason.errors, error.text()]
+            else:
+                name = self.heading(item)
+                flash(_("%(item)s has been submitted; another person must approve it.", item=name), "success")
+                return redirect(url_for(".show", pk=pk))
+        widget = ConsoleFormWidget(form=form, next=url_for(".show", pk=pk), submit=_("Submit for approval"))
+        title = _("Withdraw %(file)s", file=self.heading(item))
+        return self.render_template("form.html", widgets={"edit": widget}, title=title)
+
+    @action(
+        "evaluate_again",
+        lazy_gettext("Evaluate the changed dates again"),
+        lazy_gettext("Rerun the dates that the correction changed? Nothing is counted twice."),
+        multiple=False,
+    )
+    def evaluate_again(self, item: IngestFile) -> Any:
+        """Request runs of the dates that the correction changed."""
+        days = [day.isoformat() for day in corrections.evaluate_again(item, me())]
+        event("evaluate_again", "ingest_file", item.id, title=self.heading(item), days=days)
+        flash(_("Runs requested for: %(days)s", days=labels.enumerated(days) or "–"), "success")
+        return redirect(url_for(".show", pk=item.id))
 
     @expose("/rejects/<row_id:pk>", methods=["GET"])
     @has_access

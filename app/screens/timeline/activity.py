@@ -52,12 +52,15 @@ def activity(lead: Lead, span: Span) -> Iterator[Entry]:
 
 
 def changed_after(state: store.Snapshot, known_on: dt.date) -> set[dt.date]:
-    """Return the dates of which calls were accepted after a local date: what was known then is not kept."""
+    """Return the dates whose calls changed after a local date: what was known then is not kept."""
     zone = current_settings().zone
     dates: set[dt.date] = set()
     for record in store.deliveries(state):
-        if dt.datetime.fromisoformat(record["time"]).astimezone(zone).date() > known_on:
-            dates.update(map(dt.date.fromisoformat, (*record["days"], *record.get("also", []))))
+        withdrawn = record.get("withdrawn", {"time": record["time"], "days": []})
+        times = (record["time"], withdrawn["time"])
+        if any(dt.datetime.fromisoformat(each).astimezone(zone).date() > known_on for each in times):
+            named = (*record["days"], *record.get("also", []), *withdrawn["days"])
+            dates.update(map(dt.date.fromisoformat, named))
     return dates
 
 

@@ -1,0 +1,158 @@
+"""Corrections: a delivery is withdrawn, or replaced by another file, in one commit.
+
+Afterwards the store is as if the delivery had never been: events that lost to one of its events count again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from app.activity import engine, store
+from app.activity.cube import EVENTS, view_events
+from app.activity.errors import ActivityError
+from app.activity.ingest import Ingest, opened, require_timezone, write_day
+from app.activity.settings import EngineSettings
+
+_SQL = (Path(__file__).parent / "sql" / "withdraw.sql").read_text("utf-8")
+_EVENTS = """
+SELECT * FROM (
+    FROM current_day WHERE delivery IS DISTINCT FROM getvariable('delivery')
+    UNION ALL BY NAME FROM revived WHERE day = $day
+) ORDER BY person, happened_at, rid
+"""
+_DUPLICATES = """
+FROM known_duplicates ANTI JOIN revived
+    ON known_duplicates.rid = revived.rid AND known_duplicates.delivery IS NOT DISTINCT FROM revived.delivery
+WHERE delivery IS DISTINCT FROM getvariable('delivery') ORDER BY rid, delivery
+"""
+#: distinguishes its files from those of the replacement, which is merged into them in the same commit
+_PART = "-without"
+
+
+@dataclass(frozen=True)
+class Correction:
+    """What a correction did: events that left, events that count instead, and the dates that changed."""
+
+    withdrawn: int
+    accepted: int
+    days: list[date]
+
+
+def find(state: store.Snapshot, digest: str) -> dict[str, Any]:
+    """Return the record of the delivery that can be withdrawn. Raises ActivityError when there is none."""
+    records = [record for record in store.deliveries(state) if record["digest"] == digest]
+    if not records:
+        raise ActivityError("no delivery with the content %(digest)s was read", digest=digest[:16])
+    record = records[-1]
+    if "withdrawn" in record:
+        raise ActivityError("%(file)s is withdrawn already", file=record["name"])
+    if "delivery" not in record:
+        raise ActivityError(
+            "%(file)s was read before the store kept which events came from which delivery: its events can't "
+            "be told from others. Build the store again from the files that are kept to correct it.",
+            file=record["name"],
+        )
+    return record
+
+
+def withdraw(
+    root: Path,
+    digest: str,
+    note: Mapping[str, Any],
+    *,
+    timezone: str,
+    replacement: Path | None = None,
+    now: datetime | None = None,
+    settings: EngineSettings | None = None,
+) -> Correction:
+    """Withdraw the delivery with this digest, and add the file ``replacement`` in the same commit.
+
+    The journal keeps ``note``, whose ``source`` becomes that of the replacement. Raises ActivityError as
+    ``find`` does, when the replacement is refused or known, and when the store was built with
+    another time zone.
+    """
+    with opened(root, settings or EngineSettings(), timezone, now) as connection:
+        files = Ingest(root, connection, timezone, str(note["source"]))
+        if replacement is not None:
+            files.check(replacement)
+        store._step("files checked")
+        with store.writing(root) as writer:
+            require_timezone(writer.state, timezone)
+            record = find(writer.state, digest)
+            files.skip_known(writer.state)
+            for file in files.result.files:
+                if file.status != "read":
+                    raise ActivityError("%(file)s replaces nothing: %(why)s", file=file.name, why=file.reason)
+            entry = {
+                **note,
+                "withdraws": record["delivery"],
+                "version": writer.version,
+                "time": datetime.now(UTC).isoformat(timespec="seconds"),
+            }
+            base = _without(connection, writer, record["delivery"], entry)
+            changed = files.commit(writer, base, [entry])
+    added = sum(file.accepted for file in files.result.files)
+    days = changed | set(map(date.fromisoformat, entry["days"]))
+    return Correction(entry["events"], entry["revived"] + added, sorted(days))
+
+
+def result_of(state: store.Snapshot, source: str) -> Correction | None:
+    """Return what the correction ``source`` has done, None when it is not committed."""
+    records = store.deliveries(state)
+    entries = [each["withdrawn"] for each in records if each.get("withdrawn", {}).get("source") == source]
+    if not entries:
+        return None
+    added = [record for record in records if record["source"] == source]
+    days = {*entries[0]["days"], *(day for each in added for day in (*each["days"], *each["also"]))}
+    accepted = entries[0]["revived"] + sum(record["accepted"] for record in added)
+    return Correction(entries[0]["events"], accepted, sorted(map(date.fromisoformat, days)))
+
+
+def _without(
+    connection: duckdb.DuckDBPyConnection, writer: store.Writer, delivery: int, entry: dict[str, Any]
+) -> store.Snapshot:
+    """Write the dates without a delivery. Return the state without it, and complete its entry."""
+    state = writer.state
+    engine.tell(connection, delivery=delivery)
+    numbered = [record for record in store.deliveries(state) if "delivery" in record]
+    commits = {name: [record[name] for record in numbered] for name in ("delivery", "version")}
+    connection.register("commits", pa.table(commits))
+    view_events(connection, "existing", state.root, state.days.values())
+    files = [state.root / name for name in state.duplicates.values()]
+    engine.view(connection, "known_duplicates", EVENTS, files)
+    connection.execute(_SQL)
+    days, duplicates = dict(state.days), dict(state.duplicates)
+    changed = _days(connection, "SELECT day FROM gone UNION SELECT day FROM revived")
+    for day in changed:
+        old = days.pop(day, None)
+        view_events(connection, "current_day", state.root, [old] if old else [])
+        rebuilt = write_day(connection, writer, day, old, _EVENTS, _PART)
+        if rebuilt:
+            days[day] = rebuilt
+    for day in _days(connection, "SELECT day FROM gone_duplicates UNION SELECT day FROM revived"):
+        engine.view(connection, "known_duplicates", EVENTS, [state.root / duplicates.pop(day)])
+        name = writer.new_file("duplicates", day, _PART)
+        relation = connection.sql(_DUPLICATES)
+        if relation.limit(1).fetchall():
+            engine.write_relation(relation, state.root / name)
+            duplicates[day] = name
+        store._step("duplicates written")
+    entry |= {
+        "events": connection.table("gone").shape[0],
+        "revived": connection.table("revived").shape[0],
+        "days": [day.isoformat() for day in changed],
+        "heirs": [
+            {"delivery": heir, "day": day.isoformat(), "events": events}
+            for heir, day, events in connection.execute("FROM accepted_instead").fetchall()
+        ],
+    }
+    return replace(state, days=days, duplicates=duplicates)
+
+
+def _days(connection: duckdb.DuckDBPyConnection, query: str) -> list[date]:
+    return [day for (day,) in connection.execute(f"{query} ORDER BY 1").fetchall()]

@@ -1,0 +1,231 @@
+"""Corrections of log deliveries: a file that was read is withdrawn, or replaced by another one.
+
+A second person approves a correction, and a worker carries it out. The operator of the machine can apply one
+at once by command. Repeating it after a crash changes nothing, as the store knows what it has done.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import or_, select
+
+from app import approvals
+from app.activity import store
+from app.activity.errors import ActivityError, RefusedFile
+from app.activity.formats.files import fingerprint
+from app.approvals.requests import CommandUser
+from app.errors import N_, DomainError
+from app.extensions import db
+from app.jobs.leases import check_attempts
+from app.jobs.requested import OPEN, JobTable, recording_failure
+from app.leads.cube import activity_root, engine_settings
+from app.lib import clock
+from app.lib.lazy import lazy
+from app.lib.settings import current_settings
+from app.lib.spreadsheet import printable_name
+from app.models import Approval, IngestFile, JobRun, LogCorrection, RunStatus, Staff
+from app.rules.versions import active_versions, rule_def
+from app.t1 import runs
+from app.t1.correction_approval import KIND, kept_file
+from app.t1.deliveries import copy_journal, recount_runs
+
+if TYPE_CHECKING:
+    from app.activity import withdraw as engine
+else:
+    engine = lazy("app.activity.withdraw")
+
+JOBS = JobTable(LogCorrection, "app.jobs.t1.correct")
+#: hexadecimal digits of a digest that are enough to name a file
+SHORT_DIGEST = 8
+NO_REASON = N_("State a reason; it is kept with the file and in the change log.")
+
+
+def find_file(named: str) -> IngestFile:
+    """Return the read file with this digest (or its first digits), path or name.
+
+    Raises DomainError when there is none or more than one.
+    """
+    criterion = IngestFile.name == named
+    if re.fullmatch(rf"[0-9a-f]{{{SHORT_DIGEST},64}}", named):
+        criterion = or_(criterion, IngestFile.digest.startswith(named))
+    elif Path(named).is_file():
+        criterion = or_(criterion, IngestFile.digest == _digest(Path(named)))
+    files = db.session.scalars(select(IngestFile).where(criterion)).all()
+    if not files:
+        raise DomainError("No file “%(name)s” was read.", name=printable_name(named))
+    if len(files) > 1:
+        raise DomainError("%(n)s files fit “%(name)s”; name one by its digest.", n=len(files), name=named)
+    return files[0]
+
+
+def request(
+    file: IngestFile, user: Staff | CommandUser, reason: str, replacement: Path | None = None
+) -> Approval:
+    """Submit a correction for a second person's approval. Commits.
+
+    Raises DomainError without a reason, for a file that can't be withdrawn, and while it is being corrected.
+    """
+    correction = _new(file, user.username, reason, replacement)
+    approval = approvals.submit(KIND, correction.id, user, reason)
+    db.session.commit()
+    return approval
+
+
+def apply_at_once(
+    file: IngestFile, user: str, reason: str, replacement: Path | None = None
+) -> dict[str, Any]:
+    """Correct a file without a second person, and note so. Return the result.
+
+    Raises DomainError as ``request`` does, and when the store refuses the correction.
+    """
+    correction = _new(file, user, reason, replacement)
+    correction.by_command, correction.status = True, RunStatus.QUEUED
+    db.session.commit()
+    execute(correction.id)
+    db.session.expire_all()
+    if correction.error is not None:
+        raise DomainError(correction.error.message, **correction.error.values)
+    return dict(correction.result or {})
+
+
+def newest(file: IngestFile) -> LogCorrection | None:
+    """Return the newest correction of a file."""
+    query = select(LogCorrection).where(LogCorrection.file_id == file.id).order_by(LogCorrection.id.desc())
+    return db.session.scalars(query.limit(1)).one_or_none()
+
+
+def can_correct(file: IngestFile) -> bool:
+    """Return whether a correction of the file can be requested."""
+    last = newest(file)
+    return file.withdrawn_at is None and (last is None or last.status not in (RunStatus.ASKED, *OPEN))
+
+
+def days_to_evaluate_again(file: IngestFile) -> list[dt.date]:
+    """Return the dates that the file's newest correction may have changed and that were not run since."""
+    last = newest(file)
+    if last is None or last.status != RunStatus.DONE or last.result is None:
+        return []
+    days = [dt.date.fromisoformat(day) for day in last.result["days"]]
+    since = or_(JobRun.status.in_(OPEN), JobRun.started_at > last.finished_at)
+    query = select(JobRun.day).where(JobRun.kind == runs.KIND, JobRun.day.in_(days), since)
+    done = set(db.session.scalars(query))
+    return [day for day in days if day not in done]
+
+
+def evaluate_again(file: IngestFile, user: str) -> list[dt.date]:
+    """Queue runs of the dates that a correction changed, committing each. Return the dates."""
+    days = days_to_evaluate_again(file)
+    for day in days:
+        runs.request_run(day, user)
+    return days
+
+
+def execute(correction_id: int) -> None:
+    """Carry out an approved correction; do nothing when another worker holds it or it is over."""
+    with JOBS.owned(correction_id) as owned:
+        if owned is None:
+            return
+        correction, held = owned
+        with recording_failure(held, owned.fail):
+            check_attempts(correction.attempts)
+            try:
+                result = _carry_out(correction)
+            except ActivityError as error:
+                raise DomainError(error.message, **error.values) from error
+            owned.done(result=result)
+
+
+def _new(file: IngestFile, user: str, reason: str, replacement: Path | None) -> LogCorrection:
+    if not reason.strip():
+        raise DomainError(NO_REASON)
+    state = store.snapshot(activity_root(current_settings()))
+    try:
+        engine.find(state, file.digest)
+    except ActivityError as error:
+        raise DomainError(error.message, **error.values) from error
+    if not can_correct(file):
+        raise DomainError("%(file)s is being corrected already.", file=file.name)
+    correction = LogCorrection(file=file, reason=reason.strip()[:500], requested_by=user)
+    db.session.add(correction)
+    db.session.flush()
+    if replacement is not None:
+        correction.digest = _digest(replacement)
+        correction.replacement = printable_name(replacement.name)[-200:]
+        _keep(replacement, correction)
+    db.session.flush()
+    return correction
+
+
+def _digest(path: Path) -> str:
+    try:
+        return fingerprint(path).digest
+    except RefusedFile as error:
+        raise DomainError(error.message, **error.values) from error
+
+
+def _keep(replacement: Path, correction: LogCorrection) -> None:
+    """Keep a copy of the file as it was when it was named; the approved digest is checked again."""
+    target = kept_file(correction)
+    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    shutil.copyfile(replacement, target)
+
+
+def _carry_out(correction: LogCorrection) -> dict[str, Any]:
+    settings = current_settings()
+    source = f"correction {correction.id}"
+    done = engine.result_of(store.snapshot(activity_root(settings)), source)
+    if done is None:
+        replacement = kept_file(correction) if correction.replacement else None
+        if replacement and _digest(replacement) != correction.digest:
+            raise DomainError("The replacement has changed since it was requested.")
+        done = engine.withdraw(
+            activity_root(settings),
+            correction.file.digest,
+            {"source": source, "reason": correction.reason},
+            timezone=settings.timezone,
+            replacement=replacement,
+            now=clock.now(),
+            settings=engine_settings(settings),
+        )
+    copy_journal(settings)
+    recount_runs(settings)
+    if correction.replacement:
+        _move_to_delivered(kept_file(correction))
+    days = [day.isoformat() for day in _evaluated_with(done.days)]
+    return {"withdrawn": done.withdrawn, "accepted": done.accepted, "days": days}
+
+
+def _move_to_delivered(path: Path) -> None:
+    """Keep the replacement as long as other files that were read."""
+    target = current_settings().data_dir / "delivered" / path.parent.name / path.name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # It was moved before a crash.
+    with suppress(FileNotFoundError):
+        shutil.move(path, target)
+
+
+def _evaluated_with(days: Iterable[dt.date]) -> list[dt.date]:
+    """Return the complete dates whose evaluation saw one of the dates, by the widest window in force."""
+    widths = [width for version in active_versions() for width in _windows(rule_def(version).model_dump())]
+    seen = {day + dt.timedelta(days=n) for day in days for n in range(max(widths, default=1))}
+    last = clock.today() - dt.timedelta(days=1)
+    first = clock.today() - dt.timedelta(days=current_settings().events_retention_days)
+    return sorted(day for day in seen if first <= day <= last)
+
+
+def _windows(definition: Any) -> Iterator[int]:
+    """Yield the widths of all windows in a definition, those of its lead filter too."""
+    if isinstance(definition, dict):
+        if isinstance(definition.get("window_days"), int):
+            yield definition["window_days"] + (definition.get("against_days") or 0)
+        definition = list(definition.values())
+    if isinstance(definition, list):
+        for part in definition:
+            yield from _windows(part)

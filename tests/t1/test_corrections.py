@@ -1,0 +1,335 @@
+"""Corrections of log deliveries: by command, by a second person, with what follows in the database."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app import approvals
+from app.activity import store
+from app.errors import DomainError
+from app.extensions import db
+from app.leads.cube import activity_root
+from app.lib import clock
+from app.models import (
+    Approval,
+    ChangeLog,
+    IngestFile,
+    InstitutionDay,
+    JobRun,
+    LogCorrection,
+    RunStatus,
+    Staff,
+)
+from app.rulesfile.apply import apply_config
+from app.rulesfile.schema import parse_config
+from app.t1 import corrections, runs
+from app.t1.deliveries import ingest_logs
+from app.t1.execute import execute
+from tests.conftest import Person
+
+RULES = {
+    "institutions": [],
+    "rules": [
+        {
+            "code": "R",
+            "name": "三次",
+            "cooldown_days": 7,
+            "conditions": [{"metric": "calls", "op": ">=", "value": 3, "window_days": 3}],
+        }
+    ],
+}
+
+
+@pytest.fixture
+def day(app: Flask) -> dt.date:
+    with app.app_context():
+        return clock.today() - dt.timedelta(days=2)
+
+
+@pytest.fixture
+def write(tmp_path: Path, day: dt.date) -> Callable[..., Path]:
+    """Write a log file with a call for each request id."""
+
+    def put(name: str, *ids: str, result: str = "success", after: int = 0) -> Path:
+        path = tmp_path / f"{name}.jsonl"
+        moment = f"{day + dt.timedelta(days=after)} 10:00:00"
+        rows = [
+            {
+                "request_id": each,
+                "event_time": moment,
+                "event_type": "face_verify",
+                "institution_code": "I1",
+                "id_hash": "ab" * 32,
+                "result": result,
+            }
+            for each in ids
+        ]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return path
+
+    return put
+
+
+@pytest.fixture
+def ready(app: Flask) -> None:
+    with app.app_context():
+        apply_config(parse_config(RULES, "test"), "tester")
+
+
+def run(cli: Callable[..., Any], *words: object) -> Any:
+    done = cli(*words)
+    assert done.exit_code == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def rows_by_day(app: Flask) -> dict[str, int]:
+    state = store.snapshot(activity_root(app.config["SETTINGS"]))
+    return {day.isoformat(): entry.rows for day, entry in state.days.items()}
+
+
+def test_the_operator_withdraws_a_file_at_once(
+    app: Flask, session: Session, cli: Callable[..., Any], ready: None, write: Any, day: dt.date
+) -> None:
+    good, wrong = write("good", "a", "b"), write("wrong", "b", "c", "d", result="fail")
+    for path in (good, wrong):
+        run(cli, "logs", "ingest", path, "--json")
+    figures = select(IngestFile.accepted, IngestFile.duplicates, IngestFile.other_content)
+    of_wrong = figures.where(IngestFile.name.endswith("wrong.jsonl"))
+    assert session.execute(of_wrong).one() == (2, 1, 1)
+    done = run(cli, "logs", "withdraw", good, "--reason", "a test", "--operator", "--json")
+    # The complete dates that see the day through the widest window.
+    days = [(day + dt.timedelta(days=n)).isoformat() for n in range(2)]
+    # The call that both had was that of the other file.
+    assert done == {"withdrawn": 1, "accepted": 0, "days": days}
+    assert rows_by_day(app) == {day.isoformat(): 3}
+    assert session.execute(of_wrong).one()[:2] == (3, 0)
+    file = session.scalars(select(IngestFile).where(IngestFile.name.endswith("good.jsonl"))).one()
+    assert file.withdrawn_at is not None
+    assert file.days == {}
+    assert session.scalars(select(InstitutionDay.calls)).all() == [3]
+    correction = session.scalars(select(LogCorrection)).one()
+    assert (correction.by_command, correction.approved_by, correction.status) == (True, None, "done")
+    entries = session.scalars(select(ChangeLog).where(ChangeLog.object == "log_correction")).all()
+    assert {entry.source for entry in entries} == {"cli"}
+
+
+def test_a_file_is_named_by_digest_name_or_path(
+    app: Flask, session: Session, cli: Callable[..., Any], write: Any
+) -> None:
+    path = write("one", "a")
+    ingest_in(app, path)
+    file = session.scalars(select(IngestFile)).one()
+    with app.app_context():
+        for named in (file.digest, file.digest[:8], file.name, str(path)):
+            assert corrections.find_file(named).id == file.id
+        for named in ("nothing", "f" * 64, file.digest[:7]):
+            with pytest.raises(DomainError, match="was read"):
+                corrections.find_file(named)
+    refused = cli("logs", "withdraw", "nothing", "--reason", "x", "--operator", "--json")
+    assert (refused.exit_code, refused.stdout) == (1, "")
+
+
+def ingest_in(app: Flask, *paths: Path, source: str = "") -> None:
+    with app.app_context():
+        ingest_logs(app.config["SETTINGS"], paths, source=source)
+
+
+def test_a_file_is_replaced_in_one_step(
+    app: Flask, session: Session, cli: Callable[..., Any], write: Any, day: dt.date
+) -> None:
+    old, new = write("old", "a", "b", "c"), write("new", "a", "d", after=1)
+    ingest_in(app, old)
+    version = store.snapshot(activity_root(app.config["SETTINGS"])).version
+    done = run(cli, "logs", "replace", old, new, "--reason", "wrong dates", "--operator", "--json")
+    assert (done["withdrawn"], done["accepted"]) == (3, 2)
+    assert done["days"] == [(day + dt.timedelta(days=n)).isoformat() for n in range(2)]
+    assert rows_by_day(app) == {(day + dt.timedelta(days=1)).isoformat(): 2}
+    assert store.snapshot(activity_root(app.config["SETTINGS"])).version == version + 1
+    names = select(IngestFile.name, IngestFile.withdrawn_at.is_(None)).order_by(IngestFile.id)
+    assert [(name.rpartition("/")[2], stands) for name, stands in session.execute(names)] == [
+        ("old.jsonl", False),
+        ("new.jsonl", True),
+    ]
+    refused = cli("logs", "replace", new, new, "--reason", "x", "--operator", "--json")
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert "delivered before" in refused.stderr
+
+
+def test_a_command_waits_for_a_second_person(
+    app: Flask, session: Session, cli: Callable[..., Any], write: Any, login: Callable[..., Person]
+) -> None:
+    old, new = write("old", "a", "b"), write("new", "a")
+    ingest_in(app, old)
+    before = rows_by_day(app)
+    number = run(cli, "logs", "replace", old, new, "--reason", "cut off", "--json")["request"]
+    approval = session.get_one(Approval, number)
+    assert (approval.status, approval.kind, approval.reason) == ("waiting", "log_correction", "cut off")
+    again = cli("logs", "withdraw", old, "--reason", "x", "--json")
+    assert (again.exit_code, "being corrected already" in again.stderr) == (1, True)
+    assert rows_by_day(app) == before
+    # What was asked for is what was named, whatever becomes of the file.
+    new.unlink()
+    login("Manager", username="m")
+    with app.app_context():
+        corrections.execute(approval.subject_id)
+        assert rows_by_day(app) == before, "nothing is done without approval"
+        approvals.approve(_get(Approval, number), _person("m"))
+        _commit()
+        corrections.execute(approval.subject_id)
+        corrections.execute(approval.subject_id)
+    session.expire_all()
+    correction = session.scalars(select(LogCorrection)).one()
+    assert (correction.status, correction.approved_by) == (RunStatus.DONE, "m")
+    assert correction.result is not None
+    assert (correction.result["withdrawn"], correction.result["accepted"]) == (2, 1)
+    assert list(rows_by_day(app).values()) == [1]
+
+
+def test_nobody_approves_what_they_requested(
+    app: Flask, session: Session, write: Any, login: Callable[..., Person]
+) -> None:
+    path = write("old", "a")
+    ingest_in(app, path)
+    login("Admin", username="chief")
+    with app.app_context():
+        user = _person("chief")
+        approval = corrections.request(corrections.find_file(str(path)), user, "wrong", write("new", "b"))
+        with pytest.raises(DomainError, match="yourself"):
+            approvals.approve(approval, user)
+        _commit(False)
+        approvals.withdraw(_get(Approval, approval.id), user)
+        _commit()
+        assert corrections.can_correct(corrections.find_file(str(path)))
+    assert not list((app.config["SETTINGS"].data_dir / "corrections").rglob("*.jsonl"))
+    assert session.scalars(select(LogCorrection.status)).all() == ["failed"]
+
+
+def test_a_crash_after_the_commit_of_the_store_is_made_up_for(
+    app: Flask, session: Session, cli: Callable[..., Any], write: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = write("old", "a", "b"), write("new", "c")
+    ingest_in(app, old)
+
+    def dies(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with app.app_context():
+        with monkeypatch.context() as patch:
+            patch.setattr(corrections, "copy_journal", dies)
+            with pytest.raises(KeyboardInterrupt):
+                corrections.apply_at_once(corrections.find_file(str(old)), "cli:x", "wrong", new)
+            _commit(False)
+        correction = session.scalars(select(LogCorrection)).one()
+        correction.lease_until = None
+        session.commit()
+        corrections.execute(correction.id)
+    session.expire_all()
+    assert correction.result is not None
+    assert (correction.result["withdrawn"], correction.result["accepted"]) == (2, 1)
+    assert len(session.scalars(select(IngestFile).where(IngestFile.withdrawn_at.is_(None))).all()) == 1
+
+
+def test_an_older_file_is_refused_with_the_reason(
+    app: Flask, write: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write("old", "a")
+    ingest_in(app, path)
+    journal = activity_root(app.config["SETTINGS"]) / "deliveries.jsonl"
+    text = journal.read_text()
+    journal.write_text(text.replace('"delivery":1', '"deliverx":1'))
+    with app.app_context():
+        with pytest.raises(DomainError, match="can't be told from others"):
+            corrections.apply_at_once(corrections.find_file(str(path)), "cli:x", "wrong")
+        with pytest.raises(DomainError, match="State a reason"):
+            corrections.apply_at_once(corrections.find_file(str(path)), "cli:x", " ")
+
+
+def test_the_run_that_read_a_file_counts_without_it(
+    app: Flask, session: Session, ready: None, write: Any, day: dt.date
+) -> None:
+    settings = app.config["SETTINGS"]
+    inbox = settings.data_dir / "inbox"
+    inbox.mkdir(parents=True)
+    for path in (write("one", "a", "b"), write("two", "b", "c", after=1)):
+        path.rename(inbox / path.name)
+    with app.app_context():
+        execute(runs.request_run(day, "tester").id)
+        counts = session.scalars(select(JobRun.counts)).one()
+        assert counts["ingest"] | {"rejected": {}} == counts["ingest"]
+        assert [counts["ingest"][name] for name in ("files", "rows", "accepted", "duplicates")] == [
+            2,
+            4,
+            3,
+            1,
+        ]
+        file = session.scalars(select(IngestFile).where(IngestFile.name == "one.jsonl")).one()
+        corrections.apply_at_once(corrections.find_file(file.digest), "cli:x", "wrong")
+        session.expire_all()
+        counts = session.scalars(select(JobRun.counts)).one()
+        assert [counts["ingest"][name] for name in ("files", "rows", "accepted", "duplicates")] == [
+            1,
+            2,
+            2,
+            0,
+        ]
+        assert counts["withdrawn"] == 1
+        # The day of the run can be run again, and the one after it.
+        found = corrections.find_file(file.digest)
+        assert corrections.days_to_evaluate_again(found) == [day, day + dt.timedelta(days=1)]
+        assert corrections.evaluate_again(found, "tester") == [day, day + dt.timedelta(days=1)]
+        assert corrections.days_to_evaluate_again(found) == []
+    statuses = session.scalars(select(JobRun.status)).all()
+    assert statuses == [RunStatus.QUEUED] * 2
+
+
+def test_a_data_operator_withdraws_on_screen_and_another_person_approves(
+    app: Flask, session: Session, write: Any, login: Callable[..., Person], day: dt.date
+) -> None:
+    ingest_in(app, write("old", "a", "b"))
+    file = session.scalars(select(IngestFile)).one()
+    page = f"/ingestfileview/show/{file.id}"
+    operator, manager = login("DataOperator", language="zh"), login("Manager", language="zh")
+    assert f"/ingestfileview/correct/{file.id}" in operator.get(page).text
+    empty = operator.submit(f"/ingestfileview/correct/{file.id}", {"reason": ""})
+    assert empty.status_code == 200
+    asked = operator.submit(f"/ingestfileview/correct/{file.id}", {"reason": "发错了文件"})
+    assert asked.status_code == 302
+    waiting = operator.get(page).text
+    assert "待审批" in waiting
+    assert "发错了文件" in waiting
+    assert f"/ingestfileview/correct/{file.id}" not in waiting
+    approval = session.scalars(select(Approval)).one()
+    request = manager.get(f"/approvalview/show/{approval.id}").text
+    assert file.digest in request
+    assert "日志文件更正" in request
+    approved = manager.submit(f"/approvalview/approve/{approval.id}", {"note": ""})
+    assert approved.status_code == 302
+    with app.app_context():
+        corrections.execute(approval.subject_id)
+    done = operator.get(page).text
+    assert "已撤回" in done
+    assert day.isoformat() in done
+    assert "evaluate_again" in done
+    assert rows_by_day(app) == {}
+    assert "已撤回" in operator.get("/ingestfileview/list/").text
+
+
+def _person(name: str) -> Any:
+    return db.session.scalars(select(Staff).where(Staff.username == name)).one()
+
+
+def _get(model: Any, key: int) -> Any:
+    return db.session.get(model, key)
+
+
+def _commit(keep: bool = True) -> None:
+    db.session.commit() if keep else db.session.rollback()
