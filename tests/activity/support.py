@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from app.activity import store
+from app.activity.cube import EVENTS
 from app.activity.formats.rows import FIELDS
 from app.activity.ingest import ingest
 from app.activity.result import IngestResult
@@ -73,9 +74,9 @@ def take(root: Path, *paths: Path, now: datetime = NOW) -> IngestResult:
 def events(root: Path) -> list[dict[str, Any]]:
     """Return all committed events in a fixed order, without the number of their delivery."""
     state = store.snapshot(root)
+    columns = [name for name in EVENTS if name != "delivery"]
     tables = [
-        pq.read_table(root / day.events, partitioning=None).drop_columns(["delivery"])
-        for day in state.days.values()
+        pq.read_table(root / day.events, partitioning=None, columns=columns) for day in state.days.values()
     ]
     return sorted((one for table in tables for one in table.to_pylist()), key=lambda one: str(one["rid"]))
 

@@ -260,3 +260,19 @@ def test_retention_drops_duplicates_too(root: Path, tmp_path: Path) -> None:
     assert store.drop_days_before(root, date(2026, 10, 4)) == 1
     assert store.snapshot(root).duplicates == {}
     assert by_day(root) == {"2026-10-04": 1}
+
+
+def test_the_best_duplicate_counts_again_and_the_first_delivery_accepted_it(
+    root: Path, tmp_path: Path
+) -> None:
+    moments = {"wrong": "09:00:00", "late": "11:00:00", "best": "10:00:00", "last": "12:00:00"}
+    paths = {
+        name: write(tmp_path / f"{name}.csv", [row("x", f"2026-10-01 {at}", institution_code=name)])
+        for name, at in moments.items()
+    }
+    for path in paths.values():
+        take(root, path)
+    assert take_out(root, paths["wrong"]) == Correction(1, 1, [date(2026, 10, 1)])
+    assert [one["institution"] for one in events(root)] == ["best"]
+    accepted = {name: figures[2] for name, figures in everything(root)["files"].items()}
+    assert accepted == {str(paths["late"]): 1, str(paths["best"]): 0, str(paths["last"]): 0}
