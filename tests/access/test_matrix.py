@@ -427,7 +427,7 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "can_show": get("/ingestfileview/show/{ingest}"),
         "can_rejects": get("/ingestfileview/rejects/{ingest}"),
         "can_correct": get("/ingestfileview/correct/{ingest}"),
-        "evaluate_again": act("ingestfileview", "evaluate_again", "ingest"),
+        "evaluate_again": act("ingestfileview", "evaluate_again", "corrected_file"),
     },
     "CompletenessView": {"can_list": get("/completenessview/list/")},
     "JobRunView": {

@@ -35,6 +35,7 @@ from app.models import (
     InstitutionDay,
     JobRun,
     Lead,
+    LogCorrection,
     Outcome,
     Outreach,
     OutreachBatch,
@@ -196,7 +197,29 @@ def _jobs() -> dict[str, Any]:
     """Background jobs, and what their person keeps beside them."""
     # Within the days for which events are kept, whatever the date.
     run_on = clock.today() - dt.timedelta(days=40)
+    corrected = IngestFile(
+        digest="2" * 64,
+        name="b.csv",
+        size_bytes=1,
+        rows_read=1,
+        accepted=1,
+        duplicates=0,
+        rejected={},
+        days={},
+        ingested_at=dt.datetime(2026, 10, 26, tzinfo=dt.UTC),
+        withdrawn_at=dt.datetime(2026, 10, 27, tzinfo=dt.UTC),
+    )
     return {
+        "corrected_file": corrected,
+        "correction": LogCorrection(
+            file=corrected,
+            reason="x",
+            status="done",
+            requested_by="x",
+            approved_by="y",
+            finished_at=dt.datetime(2026, 10, 27, tzinfo=dt.UTC),
+            result={"withdrawn": 1, "accepted": 0, "days": [(run_on - dt.timedelta(5)).isoformat()]},
+        ),
         "run": JobRun(
             kind="t1",
             day=run_on,

@@ -28,6 +28,7 @@ SHOWN: dict[str, tuple[str, dict[str, object]]] = {
     "export_job": ("/exportjobview/show/{my_export}", {}),
     "import_batch": ("/importbatchview/show/{given_up}", {}),
     "job_run": ("/jobrunview/show/{held}", {}),
+    "log_correction": ("/ingestfileview/show/{corrected_file}", {}),
     "mail": ("/remindermailview/list/", {}),
     "outreach": ("/outreachview/list/", {}),
     "outreach_batch": ("/outreachbatchview/show/{outreach_running}", {}),
