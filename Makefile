@@ -16,7 +16,7 @@ BENCHES := $(filter-out _%,$(basename $(notdir $(wildcard bench/*.py))))
 export PYTHONDONTWRITEBYTECODE :=
 
 .DELETE_ON_ERROR:
-.PHONY: setup run test test-long test-clocks lint lint-scripts bench lock vendor translations vocabulary screenshots clean
+.PHONY: setup run test test-long test-spark test-clocks lint lint-scripts bench lock vendor translations vocabulary screenshots clean
 
 setup: $(VENV)/.runtime $(VENV)/.dev $(CATALOGUES)
 
@@ -29,7 +29,12 @@ test: setup
 
 test-long: setup
 	@tests/browser_setup.sh
-	$(BIN)/pytest $(WORKERS) -m "long or thorough" --hypothesis-profile long
+	$(BIN)/pytest $(WORKERS) -m "(long or thorough) and not spark" --hypothesis-profile long
+
+# The sample case and the properties on a cluster of two executors on this machine.
+test-spark: setup $(VENV)/.spark
+	@tests/spark_setup.sh
+	$(BIN)/pytest -m spark --hypothesis-profile spark
 
 # The tests at another date, and in another zone of the machine: make test-clocks CLOCK="2028-02-29 10:00" ZONE=America/New_York
 # The pages in the browser are told the date, too; Chromium itself and its driver keep the machine's.
@@ -71,6 +76,7 @@ lock: $(VENV)/.runtime
 	@$(PIP) install uv
 	$(COMPILE) requirements.in -o requirements.txt
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt
+	$(COMPILE) requirements-spark.in -o requirements-spark.txt
 
 clean:
 	rm -rf $(VENV) node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis test-results
@@ -84,6 +90,11 @@ $(VENV)/.runtime: requirements.txt | $(BIN)/python
 
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
 	@echo "Installing the packages of tests and linters …"
+	@$(PIP) install --require-hashes -r $<
+	@touch $@
+
+$(VENV)/.spark: requirements-spark.txt $(VENV)/.runtime
+	@echo "Installing the packages of ACTIVITY_ENGINE=spark …"
 	@$(PIP) install --require-hashes -r $<
 	@touch $@
 

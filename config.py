@@ -11,11 +11,13 @@ import math
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -51,7 +53,8 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8080
     t1_time: time = time(6, 0)
-    activity_engine: str = "duckdb"
+    activity_engine: Literal["duckdb", "spark"] = "duckdb"
+    spark_master: str = ""
     activity_memory: str = "2GB"
     events_retention_days: int = 400
     inbox_quiet_seconds: int = 120
@@ -167,7 +170,8 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         host=env.get("HOST") or "127.0.0.1",
         port=_integer(env, "PORT", 8080, 1, 65535),
         t1_time=_time(env, "T1_TIME", "06:00"),
-        activity_engine=env.get("ACTIVITY_ENGINE") or "duckdb",
+        activity_engine=_engine(env),
+        spark_master=(env.get("SPARK_MASTER") or "").strip(),
         activity_memory=env.get("ACTIVITY_MEMORY") or "2GB",
         events_retention_days=_integer(env, "EVENTS_RETENTION_DAYS", 400, 31, 36500),
         max_upload_mb=_integer(env, "MAX_UPLOAD_MB", 300, 1, 4096),
@@ -291,6 +295,24 @@ def _integer(env: Mapping[str, str], name: str, default: int, low: int, high: in
     if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
         raise ConfigError(f"{name}: {text!r} is not a whole number from {low} to {high}")
     return int(text)
+
+
+def _engine(env: Mapping[str, str]) -> Literal["duckdb", "spark"]:
+    if _choice(env, "ACTIVITY_ENGINE", "duckdb", ("duckdb", "spark")) == "duckdb":
+        return "duckdb"
+    if not (env.get("SPARK_MASTER") or "").strip():
+        raise ConfigError(
+            "SPARK_MASTER: ACTIVITY_ENGINE=spark needs the cluster's, such as spark://host:7077"
+        )
+    if find_spec("pyspark") is None:
+        raise ConfigError("ACTIVITY_ENGINE: spark needs the packages of requirements-spark.txt")
+    java = Path(env["JAVA_HOME"], "bin", "java") if env.get("JAVA_HOME") else "java"
+    if shutil.which(java, path=env.get("PATH")) is None:
+        raise ConfigError(
+            "ACTIVITY_ENGINE: spark needs Java 17 or newer, as `java` or in JAVA_HOME"
+            " (Debian's package openjdk-17-jre-headless)"
+        )
+    return "spark"
 
 
 def _worker_memory(env: Mapping[str, str]) -> int:

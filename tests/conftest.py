@@ -30,8 +30,9 @@ from app.models import Branch, Staff
 from config import Settings, load_settings
 from tests.access.world import World, build
 from tests.database import empty, libpq, superuser
+from tests.engines import EACH_ENGINE, ENGINES
 from tests.postbox import Postbox, serving
-from tests.thorough import PROFILE
+from tests.thorough import PROFILE, SPARK_PROFILE
 
 SAMPLE = Path(__file__).parent / "data" / "sample"
 PASSWORD = "Test-Pass-word-2026"
@@ -49,6 +50,7 @@ LONG_FILES = (
 )
 TEMPLATE = "lead_monitor_template"
 hypothesis_settings.register_profile(PROFILE)
+hypothesis_settings.register_profile(SPARK_PROFILE)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -181,6 +183,15 @@ def app(worker_app: Flask, settings: Settings, engine: Engine, redis: Redis) -> 
     worker_app.config["SETTINGS"] = settings
     yield worker_app
     worker_app.config["SETTINGS"] = before
+
+
+@pytest.fixture(params=EACH_ENGINE)
+def each_engine(app: Flask, request: pytest.FixtureRequest) -> None:
+    """Run the test once with each analytical engine."""
+    chosen = ENGINES[request.param]
+    app.config["SETTINGS"] = dataclasses.replace(
+        app.config["SETTINGS"], activity_engine=chosen.name, spark_master=chosen.spark_master
+    )
 
 
 @pytest.fixture

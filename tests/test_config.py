@@ -59,6 +59,7 @@ def test_a_given_secret_wins_and_is_not_written(tmp_path: Path) -> None:
     [
         ("APP_ENV", "prod"),
         ("ID_HASH_ALGORITHM", "md5"),
+        ("ACTIVITY_ENGINE", "pandas"),
         ("TIMEZONE", "Asia/Shangri-La"),
         ("PORT", "0"),
         ("PORT", "http"),
@@ -70,6 +71,24 @@ def test_a_given_secret_wins_and_is_not_written(tmp_path: Path) -> None:
 def test_a_bad_value_names_the_variable(tmp_path: Path, name: str, value: str) -> None:
     with pytest.raises(ConfigError, match=name):
         load_settings({"DATA_DIR": str(tmp_path), **SECRETS, name: value})
+
+
+def test_spark_needs_its_packages_java_and_a_master(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "java").write_text("#!/bin/sh\n")
+    (tmp_path / "java").chmod(0o755)
+    spark = {"DATA_DIR": str(tmp_path), **SECRETS, "ACTIVITY_ENGINE": "spark", "PATH": str(tmp_path)}
+    monkeypatch.setattr("config.find_spec", lambda name: name)
+    with pytest.raises(ConfigError, match="SPARK_MASTER"):
+        load_settings(spark)
+    spark["SPARK_MASTER"] = "spark://master:7077"
+    settings = load_settings(spark)
+    assert (settings.activity_engine, settings.spark_master) == ("spark", "spark://master:7077")
+    for without in ({"PATH": "/nowhere"}, {"JAVA_HOME": "/nowhere"}):
+        with pytest.raises(ConfigError, match="openjdk"):
+            load_settings(spark | without)
+    monkeypatch.setattr("config.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"requirements-spark\.txt"):
+        load_settings(spark)
 
 
 def test_production_starts_with_everything_given(tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""The amount of exhaustive testing: a share in `make test`, everything or much in `make test-long`."""
+"""The amount of exhaustive testing: a share in `make test`, everything or much in `make test-long`.
+
+On Spark, where the smallest question takes a second, it is half the share.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from hypothesis import HealthCheck, settings
 T = TypeVar("T")
 #: the Hypothesis profile that the Makefile selects; tests/conftest.py registers it
 PROFILE = "long"
+SPARK_PROFILE = "spark"
 #: the marker of a test that uses a share
 thorough = pytest.mark.thorough
 
@@ -22,7 +26,9 @@ def is_long() -> bool:
 
 
 def examples(few: int, many: int) -> Callable[[Any], Any]:
-    """Try `few` examples of a property, or `many` in the long run."""
+    """Try `few` examples of a property, `many` in the long run, and half of the few, but three, on Spark."""
+    if settings.get_current_profile_name() == SPARK_PROFILE:
+        few = max(few // 2, 3)
     bounds = settings(
         max_examples=many if is_long() else few, deadline=None, suppress_health_check=list(HealthCheck)
     )

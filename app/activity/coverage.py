@@ -4,12 +4,12 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 
 from app.activity import query
-from app.activity.finder import Among, Finder, Ints
+from app.activity.engines import Engine
+from app.activity.finder import Among, Ints
 from app.activity.settings import EngineSettings
 from app.activity.spec import RuleSpec
 from app.activity.store import Snapshot
@@ -61,16 +61,14 @@ def count(
     if not ordered:
         yield Coverage({}, done=1)
         return
-    activity = query.lead_activity(snapshot, spec.window_days, ordered[0], ordered[-1], None, settings)
-    with activity as connection:
-        yield from _count(connection, spec, ordered, among)
+    first, last = ordered[0], ordered[-1]
+    with query.lead_activity(snapshot, spec.window_days, first, last, None, settings) as activity:
+        yield from _count(activity, spec, ordered, among)
 
 
-def _count(
-    connection: duckdb.DuckDBPyConnection, spec: RuleSpec, dates: list[date], among: Among
-) -> Iterator[Coverage]:
+def _count(activity: Engine, spec: RuleSpec, dates: list[date], among: Among) -> Iterator[Coverage]:
     coverage = Coverage(dict.fromkeys(dates, 0))
-    finder = Finder(connection, [spec], dates, [among])
+    finder = activity.finder([spec], dates, [among])
     slices = finder.slices()
     coverage.total = max(len(slices), 1)
     for first, end in slices:

@@ -87,7 +87,7 @@ def write_activity(connection: duckdb.DuckDBPyConnection, events: Path, file: Pa
 
 @cache
 def _activity_statement() -> engine.Statement:
-    return engine.compiled(activity_of(ibis.table(EVENTS, name="events")))
+    return engine.Statement(activity_of(ibis.table(EVENTS, name="events")))
 
 
 def stale_days(state: store.Snapshot, days: Collection[date], fingerprint: str) -> list[date]:
@@ -161,4 +161,4 @@ def _write_leads(connection: duckdb.DuckDBPyConnection, activity: Path, file: Pa
 @cache
 def _leads_statement() -> engine.Statement:
     activity, leads = ibis.table(ACTIVITY, name="activity"), ibis.table(LEADS, name="leads")
-    return engine.compiled(lead_activity_of(activity, leads))
+    return engine.Statement(lead_activity_of(activity, leads))

@@ -1,13 +1,14 @@
-"""The analytical engine: Ibis compiles expressions, DuckDB runs them.
+"""DuckDB in the process: Ibis compiles expressions, DuckDB runs them.
 
 Expressions are compiled with `ibis.to_sql` and run on our own connection, because the DuckDB backend of Ibis
 12 calls functions that DuckDB 2 no longer has.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,29 @@ from app.activity.errors import ActivityError
 from app.activity.settings import EngineSettings
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Statement:
-    """A compiled expression, and the types of its rows."""
+    """An expression that is compiled once, as Ibis takes a tenth of a second to compile a rule.
 
-    sql: str
-    schema: pa.Schema
+    ``then`` makes the result from its rows by functions that DuckDB alone has.
+    """
+
+    expression: ibis.Table
+    then: Callable[[ibis.Table], ibis.Table] | None = None
+
+    @cached_property
+    def sql(self) -> str:
+        """The result in SQL."""
+        return str(ibis.to_sql(self._result, dialect="duckdb"))
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The types of the result."""
+        return self._result.schema().to_pyarrow()
+
+    @property
+    def _result(self) -> ibis.Table:
+        return self.then(self.expression) if self.then else self.expression
 
 
 def parameter(name: str, kind: type) -> ibis.Scalar:
@@ -49,12 +67,8 @@ def tell(connection: duckdb.DuckDBPyConnection, **values: date | int) -> None:
 def connect(settings: EngineSettings, spill: Path, *, timezone: str = "UTC") -> duckdb.DuckDBPyConnection:
     """Open a connection whose tables are in memory, and spill to the folder `spill`.
 
-    Raises ActivityError for an engine that is not installed and for a bad memory limit.
+    Raises ActivityError for a bad memory limit.
     """
-    if settings.name != "duckdb":
-        raise ActivityError(
-            "activity engine %(name)s is not available; this build has duckdb only", name=repr(settings.name)
-        )
     options: dict[str, Any] = {
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
@@ -99,11 +113,6 @@ def view(
     relation.create_view(name)
 
 
-def compiled(expression: ibis.Table) -> Statement:
-    """Compile an expression. Ibis takes a tenth of a second to compile a rule."""
-    return Statement(str(ibis.to_sql(expression, dialect="duckdb")), expression.schema().to_pyarrow())
-
-
 def run(connection: duckdb.DuckDBPyConnection, query: ibis.Table | Statement) -> pa.Table:
     """Run a query over the connection's views and tables. Return its rows in the types of its schema.
 
@@ -114,7 +123,7 @@ def run(connection: duckdb.DuckDBPyConnection, query: ibis.Table | Statement) ->
 
 
 def _statement(query: ibis.Table | Statement) -> Statement:
-    return query if isinstance(query, Statement) else compiled(query)
+    return query if isinstance(query, Statement) else Statement(query)
 
 
 def write(

@@ -115,7 +115,7 @@ class Finder:
             **{name: metrics.REGISTRY[name].column(rows) for name in sorted(summed)},
             **self._keys.columns_of(rows),
         )
-        return engine.compiled(self._keys.numbered(selected))
+        return engine.Statement(self._keys.numbered(selected))
 
     def _met(self, part: "_Slice", first: int, spec: RuleSpec, only: list[Ints] | None) -> Met:
         admitted = None if only is None else [_among(leads, first, part.leads) for leads in only]

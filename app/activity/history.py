@@ -9,7 +9,7 @@ from functools import reduce
 import ibis
 import pyarrow as pa
 
-from app.activity import conditions, engine, operators
+from app.activity import conditions, operators
 from app.activity.errors import ActivityError
 from app.activity.query import lead_activity, lead_table
 from app.activity.settings import EngineSettings
@@ -43,7 +43,7 @@ def values_by_date(
     """
     if not (0 <= sweep.condition < len(spec.conditions) and sweep.thresholds):
         raise ActivityError("there is nothing to sweep: %(sweep)s", sweep=sweep)
-    with lead_activity(snapshot, spec.window_days, dates[0], dates[-1], among, settings) as connection:
+    with lead_activity(snapshot, spec.window_days, dates[0], dates[-1], among, settings) as activity:
         counted = conditions.values(lead_table(among is not None), spec, dates)
         is_met = [_met_at_any(counted, spec, sweep, d) for d in range(len(dates))]
         kept = counted.filter(reduce(operator.or_, is_met))
@@ -52,7 +52,7 @@ def values_by_date(
             value = kept[f"value_{d}_{sweep.condition}"].cast("int32")
             columns[f"value_{d}"] = kept[f"seen_{d}"].ifelse(value, ibis.null("int32"))
             columns[f"rest_{d}"] = conditions.other_conditions_met(kept, spec, d, sweep.condition)
-        return engine.run(connection, kept.select("lead", **columns).order_by("lead"))
+        return activity.run(kept.select("lead", **columns).order_by("lead"))
 
 
 def active_leads(
@@ -67,10 +67,9 @@ def active_leads(
 
     `among` is as in `query.evaluate`.
     """
-    with lead_activity(snapshot, 1, first, last, among, settings) as connection:
-        activity = lead_table(among is not None)
-        counted = activity.agg(leads=activity.lead.nunique())
-        return int(engine.run(connection, counted)["leads"][0].as_py())
+    with lead_activity(snapshot, 1, first, last, among, settings) as activity:
+        rows = lead_table(among is not None)
+        return int(activity.run(rows.agg(leads=rows.lead.nunique()))["leads"][0].as_py())
 
 
 def active_days(
@@ -82,9 +81,9 @@ def active_days(
     settings: EngineSettings | None = None,
 ) -> pa.Table:
     """Return `lead` and `day` for each date of first … last on which a lead has any event."""
-    with lead_activity(snapshot, 1, first, last, among, settings) as connection:
-        activity = lead_table(among is not None)
-        return engine.run(connection, activity.select("lead", "day").distinct().order_by("lead", "day"))
+    with lead_activity(snapshot, 1, first, last, among, settings) as activity:
+        rows = lead_table(among is not None)
+        return activity.run(rows.select("lead", "day").distinct().order_by("lead", "day"))
 
 
 def _met_at_any(counted: ibis.Table, spec: RuleSpec, sweep: Sweep, d: int) -> ibis.ir.BooleanValue:

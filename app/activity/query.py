@@ -7,12 +7,12 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-import duckdb
 import ibis
 import pyarrow as pa
 
-from app.activity import conditions, engine
+from app.activity import conditions, engine, engines
 from app.activity.cube import ACTIVITY, LEAD_ACTIVITY
+from app.activity.engines import Engine
 from app.activity.errors import ActivityError
 from app.activity.score import Score, scored
 from app.activity.settings import EngineSettings
@@ -53,17 +53,14 @@ def evaluate(
     *,
     among: pa.Table | None = None,
     settings: EngineSettings | None = None,
-    connection: duckdb.DuckDBPyConnection | None = None,
 ) -> pa.Table:
     """Return the leads that meet the rule as of a date, as rows of EVALUATED ordered by lead.
 
-    `among`, a table with a column `lead`, limits the query to these leads. A `connection` of `engine.opened`
-    serves many calls of one thread. Raises ActivityError when the lead layer of a date in the window is
-    missing or outdated (see `cube.ensure_leads`).
+    `among`, a table with a column `lead`, limits the query to these leads. Raises ActivityError when the lead
+    layer of a date in the window is missing or outdated (see `cube.ensure_leads`).
     """
-    with lead_activity(snapshot, spec.window_days, as_of, as_of, among, settings, connection) as engaged:
-        engine.tell(engaged, as_of=as_of)
-        return engine.run(engaged, _evaluation(spec, score, only_among=among is not None))
+    with lead_activity(snapshot, spec.window_days, as_of, as_of, among, settings) as activity:
+        return activity.run(_evaluation(spec, score, only_among=among is not None), as_of=as_of)
 
 
 def explain(
@@ -76,9 +73,8 @@ def explain(
     settings: EngineSettings | None = None,
 ) -> pa.Table:
     """Return the row of `evaluate` for one lead, even if it doesn't meet the rule or has no event."""
-    with lead_activity(snapshot, spec.window_days, as_of, as_of, None, settings) as connection:
-        engine.tell(connection, as_of=as_of, queried_lead=lead)
-        table = engine.run(connection, _explanation(spec, score))
+    with lead_activity(snapshot, spec.window_days, as_of, as_of, None, settings) as activity:
+        table = activity.run(_explanation(spec, score), as_of=as_of, queried_lead=lead)
     if table.num_rows:
         return table
     return pa.Table.from_pylist([_nothing(lead, as_of, len(spec.conditions))], schema=table.schema)
@@ -170,21 +166,20 @@ def lead_values(
     The leads are those that meet the rule or, without `only_met`, all with an event in its window. `among`
     and the exceptions are as in `evaluate`.
     """
-    with lead_activity(snapshot, spec.window_days, as_of, as_of, among, settings) as connection:
-        engine.tell(connection, as_of=as_of)
-        return engine.run(connection, _values(spec, only_met=only_met, only_among=among is not None))
+    with lead_activity(snapshot, spec.window_days, as_of, as_of, among, settings) as activity:
+        return activity.run(_values(spec, only_met=only_met, only_among=among is not None), as_of=as_of)
 
 
 # Compiling a rule takes longer than its answer on a small day, and it is asked about many dates and leads.
 @lru_cache(maxsize=STATEMENTS_KEPT)
 def _evaluation(spec: RuleSpec, score: Score, *, only_among: bool) -> engine.Statement:
-    return engine.compiled(_evaluated(lead_table(only_among), spec, score, only_met=True))
+    return engine.Statement(_evaluated(lead_table(only_among), spec, score, only_met=True))
 
 
 @lru_cache(maxsize=STATEMENTS_KEPT)
 def _explanation(spec: RuleSpec, score: Score) -> engine.Statement:
     activity = lead_table(only_among=False)
-    return engine.compiled(_evaluated(activity.filter(activity.lead == LEAD), spec, score, only_met=False))
+    return engine.Statement(_evaluated(activity.filter(activity.lead == LEAD), spec, score, only_met=False))
 
 
 @lru_cache(maxsize=STATEMENTS_KEPT)
@@ -192,7 +187,7 @@ def _values(spec: RuleSpec, *, only_met: bool, only_among: bool) -> engine.State
     counted = conditions.values(lead_table(only_among), spec, [AS_OF])
     is_selected = conditions.met(counted, spec, 0) if only_met else counted.seen_0
     values = {f"value_{c}": counted[f"value_0_{c}"] for c in range(len(spec.conditions))}
-    return engine.compiled(counted.filter(is_selected).select("lead", **values))
+    return engine.Statement(counted.filter(is_selected).select("lead", **values))
 
 
 def _evaluated(activity: ibis.Table, spec: RuleSpec, score: Score, *, only_met: bool) -> ibis.Table:
@@ -267,11 +262,12 @@ def lead_activity(
     last: date,
     among: pa.Table | None = None,
     settings: EngineSettings | None = None,
-    connection: duckdb.DuckDBPyConnection | None = None,
-) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Yield a connection on which `lead_table` has the windows as of the dates first … last.
+    engaged: Engine | None = None,
+) -> Iterator[Engine]:
+    """Yield an engine on which `lead_table` has the windows as of the dates first … last.
 
-    `among`, `connection` and the exceptions are as in `evaluate`.
+    `among` and the exceptions are as in `evaluate`. An `engaged` engine of `engines.opened` serves many calls
+    of one thread.
     """
     days = _between(snapshot, first - timedelta(days=window_days - 1), last)
     stale = [day for day in days if snapshot.days[day].leads_source != snapshot.days[day].activity]
@@ -281,16 +277,10 @@ def lead_activity(
             "the lead activity of %(days)s is not up to date", days=", ".join(map(str, stale or days))
         )
     files = [snapshot.root / str(snapshot.days[day].leads) for day in days]
-    with nullcontext(connection) if connection else engine.opened(snapshot.root, settings) as engaged:
-        engine.view(engaged, "lead_activity", LEAD_ACTIVITY, files)
-        if among is None:
-            yield engaged
-            return
-        engaged.register("among", among)
-        try:
-            yield engaged
-        finally:
-            engaged.unregister("among")
+    with nullcontext(engaged) if engaged else engines.opened(snapshot.root, settings) as activity:
+        activity.view("lead_activity", LEAD_ACTIVITY, files)
+        with nullcontext() if among is None else activity.holding("among", among):
+            yield activity
 
 
 def lead_table(only_among: bool) -> ibis.Table:

@@ -100,12 +100,12 @@ class _Merge:
         self._connection, self._writer = connection, writer
         self._names = [column.name for column in columns]
         of_some = facts.filter(facts.lead >= _FIRST, facts.lead < _END)
-        self._rows = engine.compiled(of_some)
+        self._rows = engine.Statement(of_some)
         rows = ibis.table(store.schema(columns), name="merged")
         covered, later = rows.filter(rows.known_on <= _THROUGH), rows.filter(rows.known_on > _THROUGH)
         order = ("lead", "as_of", "delivery")
-        self._covered = engine.compiled(covered.order_by(*order))
-        self._later = engine.compiled(later.order_by(*order))
+        self._covered = engine.Statement(covered.order_by(*order))
+        self._later = engine.Statement(later.order_by(*order))
         self._written = 0
 
     def run(self, through: date) -> tuple[list[FactFile], LatestFacts | None]:

@@ -282,7 +282,7 @@ def _view(
     table = ibis.table(present, name=f"{name}_files")
     whole = schema_of(columns)
     missing = {each: ibis.null(kind) for each, kind in whole.items() if each not in present}
-    connection.sql(engine.compiled(table.mutate(**missing).select(*whole.names)).sql).create_view(name)
+    connection.sql(engine.Statement(table.mutate(**missing).select(*whole.names)).sql).create_view(name)
 
 
 def read(connection: duckdb.DuckDBPyConnection, view: str, files: Sequence[Path]) -> None:
@@ -348,7 +348,7 @@ def states_something(facts: ibis.Table, columns: Sequence[Column]) -> ibis.Value
 @lru_cache(maxsize=_STATEMENTS_KEPT)
 def _ordered(found: Valued) -> engine.Statement:
     rows = found.table
-    return engine.compiled(rows.filter(states_something(rows, found.columns)).order_by("lead"))
+    return engine.Statement(rows.filter(states_something(rows, found.columns)).order_by("lead"))
 
 
 def _valued(found: Valued) -> ibis.Table:

@@ -32,7 +32,11 @@ def activity_root(settings: Settings) -> Path:
 
 def engine_settings(settings: Settings) -> EngineSettings:
     """Return the settings of the analytical engine."""
-    return EngineSettings(name=settings.activity_engine, memory_limit=settings.activity_memory)
+    return EngineSettings(
+        name=settings.activity_engine,
+        memory_limit=settings.activity_memory,
+        spark_master=settings.spark_master,
+    )
 
 
 def window(as_of: dt.date, width: int) -> list[dt.date]:

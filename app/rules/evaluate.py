@@ -30,16 +30,15 @@ from app.rules.versions import active_versions, rule_def
 from config import Settings
 
 if TYPE_CHECKING:
-    import duckdb
     import numpy as np
     import pyarrow as pa
 
-    from app.activity import coverage, engine, finder, query
+    from app.activity import coverage, engines, finder, query
 else:
     finder = lazy("app.activity.finder")
     np = lazy("numpy")
     pa = lazy("pyarrow")
-    engine = lazy("app.activity.engine")
+    engines = lazy("app.activity.engines")
     coverage = lazy("app.activity.coverage")
     query = lazy("app.activity.query")
 
@@ -108,10 +107,10 @@ def evaluate_days(
         for day in days
     }
     done = 0
-    with engine.opened(activity_root(settings), engine_settings(settings)) as connection:
+    with engines.opened(activity_root(settings), engine_settings(settings)) as engine:
         for some, part in _passes(rules, days):
             weight = len(some) * len(part)
-            for share in _evaluate(settings, some, part, connection, counts):
+            for share in _evaluate(settings, some, part, engine, counts):
                 progress(done + int(weight * share), len(days) * len(rules))
             done += weight
     return counts
@@ -138,7 +137,7 @@ def _evaluate(
     settings: Settings,
     rules: Sequence[Evaluated],
     days: Sequence[dt.date],
-    connection: duckdb.DuckDBPyConnection,
+    engine: engines.Engine,
     counts: Counts,
 ) -> Iterator[float]:
     """Evaluate rules as of some dates, add to the counts, and yield the share that is done."""
@@ -147,8 +146,8 @@ def _evaluate(
     among = [lead_filter.leads_by_day(rule.definition.lead_filter, settings, days) for rule in rules]
     # Searching takes a while, in which no transaction is left open.
     db.session.commit()
-    with query.lead_activity(state, width, days[0], days[-1], connection=connection):
-        search = finder.Finder(connection, [rule.spec for rule in rules], days, among)
+    with query.lead_activity(state, width, days[0], days[-1], engaged=engine):
+        search = engine.finder([rule.spec for rule in rules], days, among)
         slices = search.slices()
         found: list[list[finder.Met]] = []
         stored = 0
@@ -158,7 +157,7 @@ def _evaluate(
             if n < len(slices) and sum(met.met.size for part in found for met in part) < CELLS_AT_ONCE:
                 continue
             by_rule = list(zip(*found, strict=True))
-            caught = _Caught(connection, state.version, [met.leads for mets in by_rule for met in mets])
+            caught = _Caught(engine, state.version, [met.leads for mets in by_rule for met in mets])
             made = 0
             for m, (rule, mets) in enumerate(zip(rules, by_rule, strict=True), 1):
                 made += store(settings, rule, days, _joined(mets), caught, counts)
@@ -178,27 +177,21 @@ def _joined(mets: Sequence[finder.Met]) -> finder.Met:
 class _Caught:
     """The activity of leads that meet a rule, read when the first evidence is asked for."""
 
-    def __init__(
-        self, connection: duckdb.DuckDBPyConnection, data_batch: int, leads: Sequence[finder.Ints]
-    ) -> None:
+    def __init__(self, engine: engines.Engine, data_batch: int, leads: Sequence[finder.Ints]) -> None:
         self.data_batch = data_batch
-        self._connection, self._leads = connection, leads
+        self._engine, self._leads = engine, leads
         self._is_read = False
 
     def lines(self, asked: pa.Table, form: evidence.Format) -> Iterator[memoryview]:
         """Yield hits with evidence as ``evidence.lines`` does, some at a time."""
         if asked.num_rows and not self._is_read:
             ids = pa.table({"lead": np.unique(np.concatenate(self._leads))})
-            self._connection.register("caught_leads", ids)
-            self._connection.execute(
-                "CREATE OR REPLACE TEMP TABLE caught AS "
-                "SELECT * FROM lead_activity SEMI JOIN caught_leads USING (lead)"
-            )
-            self._connection.unregister("caught_leads")
+            with self._engine.holding("among", ids):
+                self._engine.keep("caught", query.lead_table(only_among=True))
             self._is_read = True
         for start in range(0, asked.num_rows, ROWS_AT_ONCE):
             some = asked.slice(start, ROWS_AT_ONCE)
-            yield from evidence.lines(self._connection, "caught", some, form, self.data_batch)
+            yield from evidence.lines(self._engine, "caught", some, form, self.data_batch)
 
 
 def store(

@@ -1,4 +1,4 @@
-"""Hits with their evidence as lines for the staging table, written by the activity engine.
+"""Hits with their evidence as lines for the staging table, written by DuckDB whatever the engine.
 
 Python objects for each hit would take longer than all the rest of an evaluation.
 """
@@ -6,7 +6,7 @@ Python objects for each hit would take longer than all the rest of an evaluation
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache, reduce
+from functools import lru_cache, partial, reduce
 from operator import add
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,12 +17,11 @@ from app.lib.lazy import lazy
 from app.rules.definition import ConditionDef, RuleDef
 
 if TYPE_CHECKING:
-    import duckdb
     import ibis
     import numpy as np
     import pyarrow as pa
 
-    from app.activity import cube, engine, query
+    from app.activity import cube, engine, engines, query
     from app.activity.spec import RuleSpec
 else:
     cube = lazy("app.activity.cube")
@@ -68,19 +67,15 @@ def _opened(values: dict[str, Any]) -> str:
 
 
 def lines(
-    connection: duckdb.DuckDBPyConnection, activity: str, asked: pa.Table, form: Format, data_batch: int
+    on: engines.Engine, activity: str, asked: pa.Table, form: Format, data_batch: int
 ) -> Iterator[memoryview]:
     """Yield the rows of ``asked`` with values, score, grade and evidence, as text for COPY to ``hit_stage``.
 
     Its columns are ``lead``, ``as_of``, ``last_met_on``, ``is_new`` and ``value_0``, ``value_1`` …;
-    ``activity`` is a table of the connection with the activity of its leads.
+    ``activity`` is a table of the engine ``on`` with the activity of its leads.
     """
-    engine.tell(connection, data_batch=data_batch)
-    connection.register("asked", asked)
-    try:
-        table = engine.run(connection, _statement(activity, form))
-    finally:
-        connection.unregister("asked")
+    with on.holding("asked", asked):
+        table = on.run(_statement(activity, form), data_batch=data_batch)
     for chunk in table["line"].chunks:
         yield _text_of(chunk)
 
@@ -99,8 +94,12 @@ def _statement(activity: str, form: Format) -> engine.Statement:
     rows = ibis.table(cube.LEAD_ACTIVITY, name=activity)
     asked = ibis.table(columns, name="asked")
     hits = query.explained(rows, asked, form.spec, form.score, "last_met_on", "is_new")
+    return engine.Statement(hits, then=partial(_as_lines, form=form))
+
+
+def _as_lines(hits: ibis.Table, form: Format) -> ibis.Table:
     grade = ibis.cases(*((hits.score >= edge, name) for name, edge in form.bands), else_="D")
-    numbers = [hits["values"][c].cast("string") for c in range(len(values))]
+    numbers = [hits["values"][c].cast("string") for c in range(len(form.demands))]
     fields = [
         hits.lead.cast("string"),
         hits.as_of.cast("string"),
@@ -111,7 +110,7 @@ def _statement(activity: str, form: Format) -> engine.Statement:
         hits.last_met_on.cast("string"),
         hits.is_new.cast("string"),
     ]
-    return engine.compiled(hits.select(line=_concat(*_between("\t", fields), "\n")))
+    return hits.select(line=_concat(*_between("\t", fields), "\n"))
 
 
 def _evidence(hits: ibis.Table, form: Format) -> ibis.ir.StringValue:

@@ -9,7 +9,8 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from app.activity import coverage, finder, query, store
+from app.activity import coverage, finder, query, rule_finder, store
+from app.activity.engines import Finder
 from app.activity.spec import METRICS, OPERATORS, Condition, Metric, Operator, RuleSpec
 
 LAST, DAYS, LEADS = dt.date(2026, 3, 20), 20, 60
@@ -82,6 +83,39 @@ def test_every_date_is_exact(state: store.Snapshot, monkeypatch: pytest.MonkeyPa
     assert steps[-1].counts == each
     met = query.lead_values(state, spec, LAST)["lead"].to_pylist()
     assert steps[-1].leads.tolist() == sorted(met)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_one_query_for_each_rule_finds_the_same(
+    state: store.Snapshot, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """As on engines where the pass over all rows is not possible, in slices of their own."""
+    monkeypatch.setattr(rule_finder, "LEADS_PER_SLICE", 25)
+    chance = random.Random(seed)
+    specs = [RuleSpec("any", (Condition("calls", ">=", 1, 9),)), *(random_rule(chance) for _n in range(2))]
+    dates = [LAST - dt.timedelta(days=back) for back in (10, 3, 0)]
+    some = {day: pa.table({"lead": pa.array(chance.sample(range(LEADS), 30))}) for day in dates}
+    among = [None, some, None]
+    width = max(spec.window_days for spec in specs)
+    with query.lead_activity(state, width, dates[0], dates[-1]) as activity:
+        quick = activity.finder(specs, dates, among)
+        plain = rule_finder.RuleFinder(activity, specs, dates, among)
+        assert len(plain.slices()) > 2
+        found = [_cells(finder, spec, dates) for finder in (quick, plain) for spec in range(len(specs))]
+    assert found[: len(specs)] == found[len(specs) :]
+    assert found[0]
+
+
+def _cells(finder: Finder, rule: int, dates: list[dt.date]) -> dict[tuple[int, dt.date], list[int]]:
+    """Return the values of each lead and date on which it meets a rule."""
+    parts = [finder.find(first, end)[rule] for first, end in finder.slices()]
+    return {
+        (lead, day): [int(values[n, d]) for values in part.values]
+        for part in parts
+        for n, lead in enumerate(part.leads.tolist())
+        for d, day in enumerate(dates)
+        if part.met[n, d]
+    }
 
 
 def test_only_the_leads_that_are_asked_for_count(state: store.Snapshot) -> None:

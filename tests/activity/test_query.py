@@ -20,6 +20,7 @@ from app.activity.settings import EngineSettings
 from app.activity.spec import EVENT_TYPES, METRICS, OPERATORS, Condition, RuleSpec
 from tests.activity.oracle import OPS, VALUE
 from tests.activity.support import person, row, take, write
+from tests.engines import EACH_ENGINE, ENGINES, on_spark
 from tests.thorough import examples
 
 FIRST, DAYS, LEADS = date(2026, 9, 20), 12, 25
@@ -120,11 +121,15 @@ def random_events(seed: int) -> list[Event]:
 class World:
     events: list[Event]
     state: store.Snapshot
+    engine: EngineSettings
 
 
-@pytest.fixture(scope="module", params=[1, 2])
+@pytest.fixture(
+    scope="module", params=[(1, "duckdb"), (2, "duckdb"), pytest.param((3, "spark"), marks=on_spark)]
+)
 def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> World:
-    events = random_events(request.param)
+    seed, engine = request.param
+    events = random_events(seed)
     root = tmp_path_factory.mktemp("world")
     rows = [
         row(
@@ -140,7 +145,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     # Somebody who is no lead must not appear anywhere.
     stranger = row("stranger", f"{FIRST + timedelta(days=5)} 12:00:00", id_hash=person(999))
     take(root, write(root / "log.parquet", [*rows, stranger]))
-    return World(events, make_leads(root))
+    return World(events, make_leads(root), ENGINES[engine])
 
 
 def make_leads(root: Path, fingerprint: str = "list-1") -> store.Snapshot:
@@ -176,7 +181,7 @@ DATES = st.integers(-1, DAYS + 4).map(lambda days: FIRST + timedelta(days=days))
 @given(spec=RULES, as_of=DATES)
 def test_evaluation_agrees_with_brute_force(world: World, spec: RuleSpec, as_of: date) -> None:
     expected = brute_force(world.events, spec, as_of)
-    found = query.evaluate(world.state, spec, as_of, SCORE).to_pylist()
+    found = query.evaluate(world.state, spec, as_of, SCORE, settings=world.engine).to_pylist()
     assert {one["lead"]: one["values"] for one in found} == expected
     assert [(one["lead"], one["as_of"]) for one in found] == [(lead, as_of) for lead in sorted(expected)]
     for one in found:
@@ -189,7 +194,7 @@ def test_evaluation_agrees_with_brute_force(world: World, spec: RuleSpec, as_of:
 def test_coverage_agrees_with_brute_force(world: World, spec: RuleSpec) -> None:
     dates = [FIRST + timedelta(days=days) for days in range(-2, DAYS + 6)]
     expected = {day: len(brute_force(world.events, spec, day)) for day in dates}
-    assert coverage.counts(world.state, spec, reversed(dates)) == expected  # type: ignore[arg-type]
+    assert coverage.counts(world.state, spec, reversed(dates), settings=world.engine) == expected  # type: ignore[arg-type]
 
 
 @examples(3, 12)
@@ -201,10 +206,14 @@ def test_a_question_about_some_leads_is_about_them_only(
     expected = {
         lead: found for lead, found in brute_force(world.events, spec, as_of).items() if lead in chosen
     }
-    rows = query.evaluate(world.state, spec, as_of, SCORE, among=among).to_pylist()
+    rows = query.evaluate(world.state, spec, as_of, SCORE, among=among, settings=world.engine).to_pylist()
     assert {one["lead"]: one["values"] for one in rows} == expected
-    assert coverage.counts(world.state, spec, [as_of], among={as_of: among}) == {as_of: len(expected)}
-    assert set(query.lead_values(world.state, spec, as_of, among=among)["lead"].to_pylist()) == set(expected)
+    assert coverage.counts(world.state, spec, [as_of], among={as_of: among}, settings=world.engine) == {
+        as_of: len(expected)
+    }
+    assert set(
+        query.lead_values(world.state, spec, as_of, among=among, settings=world.engine)["lead"].to_pylist()
+    ) == set(expected)
 
 
 @examples(4, 24)
@@ -222,7 +231,9 @@ def test_one_pass_knows_every_threshold(
 ) -> None:
     dates = [FIRST + timedelta(days=start + n) for n in range(number)]
     place %= len(spec.conditions)
-    table = history.values_by_date(world.state, spec, dates, history.Sweep(place, tuple(thresholds)))
+    table = history.values_by_date(
+        world.state, spec, dates, history.Sweep(place, tuple(thresholds)), settings=world.engine
+    )
     compare, join = OPS[spec.conditions[place].op], all if spec.match == "all" else any
     for threshold in thresholds:
         asked = replace(spec.conditions[place], value=threshold)
@@ -240,22 +251,28 @@ def test_one_pass_knows_every_threshold(
 def test_who_was_active_when(world: World) -> None:
     first, last = FIRST + timedelta(2), FIRST + timedelta(4)
     expected = sorted({(e.lead, e.at.date()) for e in world.events if first <= e.at.date() <= last})
-    rows = history.active_days(world.state, first, last).to_pylist()
+    rows = history.active_days(world.state, first, last, settings=world.engine).to_pylist()
     assert [(row["lead"], row["day"]) for row in rows] == expected
-    assert history.active_leads(world.state, first, last) == len({lead for lead, _day in expected})
+    assert history.active_leads(world.state, first, last, settings=world.engine) == len(
+        {lead for lead, _day in expected}
+    )
 
 
 def test_a_sweep_of_nothing_is_refused(world: World) -> None:
     spec = RuleSpec("all", (Condition("calls", ">=", 1, 1),))
     with pytest.raises(ActivityError, match="nothing to sweep"):
-        history.values_by_date(world.state, spec, [FIRST], history.Sweep(1, (1,)))
+        history.values_by_date(world.state, spec, [FIRST], history.Sweep(1, (1,)), settings=world.engine)
 
 
 @examples(4, 20)
 @given(spec=RULES, as_of=DATES, lead=st.integers(0, LEADS))
 def test_explain_gives_the_row_of_one_lead(world: World, spec: RuleSpec, as_of: date, lead: int) -> None:
-    (one,) = query.explain(world.state, spec, as_of, lead, SCORE).to_pylist()
-    met = [row for row in query.evaluate(world.state, spec, as_of, SCORE).to_pylist() if row["lead"] == lead]
+    (one,) = query.explain(world.state, spec, as_of, lead, SCORE, settings=world.engine).to_pylist()
+    met = [
+        row
+        for row in query.evaluate(world.state, spec, as_of, SCORE, settings=world.engine).to_pylist()
+        if row["lead"] == lead
+    ]
     assert met in ([], [one])
     if not met:
         never = RuleSpec("all", tuple(replace(condition, op=">=", value=0) for condition in spec.conditions))
@@ -271,10 +288,10 @@ def test_explain_gives_the_row_of_one_lead(world: World, spec: RuleSpec, as_of: 
 @examples(4, 20)
 @given(spec=RULES, as_of=DATES)
 def test_values_alone_agree_with_the_evaluation(world: World, spec: RuleSpec, as_of: date) -> None:
-    found = query.lead_values(world.state, spec, as_of).to_pylist()
+    found = query.lead_values(world.state, spec, as_of, settings=world.engine).to_pylist()
     values = {one["lead"]: [one[f"value_{c}"] for c in range(len(spec.conditions))] for one in found}
     assert values == brute_force(world.events, spec, as_of)
-    everybody = query.lead_values(world.state, spec, as_of, only_met=False)
+    everybody = query.lead_values(world.state, spec, as_of, only_met=False, settings=world.engine)
     start = as_of - timedelta(days=spec.window_days - 1)
     seen = {e.lead for e in world.events if start <= e.at.date() <= as_of}
     assert sorted(everybody["lead"].to_pylist()) == sorted(seen)
@@ -310,13 +327,16 @@ def test_institutions_and_the_completeness_calendar(world: World) -> None:
     assert found == [one for one in expected if one[2]]
 
 
-def test_an_empty_store_answers_everything(root: Path) -> None:
+@pytest.mark.parametrize("engine", EACH_ENGINE)
+def test_an_empty_store_answers_everything(root: Path, engine: str) -> None:
+    settings = ENGINES[engine]
     state, spec = store.snapshot(root), RuleSpec("all", (Condition("calls", "<", 9, 7),))
-    assert query.evaluate(state, spec, FIRST, SCORE).num_rows == 0
-    assert coverage.counts(state, spec, [FIRST]) == {FIRST: 0}
-    assert coverage.counts(state, spec, []) == {}
+    assert query.evaluate(state, spec, FIRST, SCORE, settings=settings).num_rows == 0
+    assert coverage.counts(state, spec, [FIRST], settings=settings) == {FIRST: 0}
+    assert coverage.counts(state, spec, [], settings=settings) == {}
     assert query.institutions(state) == []
-    assert query.explain(state, spec, FIRST, 5, SCORE).to_pylist()[0]["values"] == [0]
+    [nothing] = query.explain(state, spec, FIRST, 5, SCORE, settings=settings).to_pylist()
+    assert nothing["values"] == [0]
 
 
 def test_a_lead_layer_that_is_missing_or_stale_is_refused(root: Path, tmp_path: Path) -> None:
@@ -336,7 +356,7 @@ def test_a_lead_layer_that_is_missing_or_stale_is_refused(root: Path, tmp_path: 
     assert query.evaluate(make_leads(root), spec, as_of, SCORE)["calls"].to_pylist() == [3]
 
 
-def test_bad_definitions_and_engines_are_refused(root: Path) -> None:
+def test_bad_definitions_are_refused() -> None:
     for wrong in (
         {"metric": "colour"},
         {"op": "!="},
@@ -350,5 +370,3 @@ def test_bad_definitions_and_engines_are_refused(root: Path) -> None:
         RuleSpec("all", ())
     with pytest.raises(ActivityError, match="half_life_days"):
         Score(0, {})
-    with pytest.raises(ActivityError, match="'spark' is not available"):
-        query.institutions(store.snapshot(root), settings=EngineSettings(name="spark"))

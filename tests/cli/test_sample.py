@@ -58,7 +58,7 @@ def json_output(flask: Run, *words: object) -> dict[str, Any]:
     return parsed
 
 
-def test_every_figure(flask: Run) -> None:
+def test_every_figure(each_engine: None, flask: Run) -> None:
     assert json_output(flask, "config", "apply", SAMPLE / "config.yaml") == {
         "institutions": 8,
         "rules": 5,

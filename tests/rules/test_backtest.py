@@ -111,6 +111,7 @@ def tell(session: Session, bought: dict[int, dt.date], other: dict[int, dt.date]
 @examples(4, 16)
 def test_a_backtest_counts_what_would_have_happened(
     app: Flask,
+    each_engine: None,
     engine: Engine,
     session: Session,
     leads: None,

@@ -47,7 +47,7 @@ def bank(app: Flask, session: Session, tmp_path: Path) -> Flask:
 
 
 def test_the_engine_writes_the_evidence_that_explaining_a_lead_finds(
-    app: Flask, session: Session, tmp_path: Path
+    each_engine: None, app: Flask, session: Session, tmp_path: Path
 ) -> None:
     """Whatever institutions are called, and where a condition counts nothing."""
     add_leads(session, 1, 2)

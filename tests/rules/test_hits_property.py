@@ -36,7 +36,13 @@ from tests.thorough import examples
 @given(events, rules)
 @examples(3, 24)
 def test_hits_are_what_the_rules_mean(
-    app: Flask, engine: Engine, session: Session, leads: None, all_events: list[Event], rule: dict[str, Any]
+    app: Flask,
+    each_engine: None,
+    engine: Engine,
+    session: Session,
+    leads: None,
+    all_events: list[Event],
+    rule: dict[str, Any],
 ) -> None:
     clear(app, engine)
     first, last = DAY0 + dt.timedelta(4), DAY0 + dt.timedelta(11)
@@ -66,6 +72,7 @@ def test_hits_are_what_the_rules_mean(
 @examples(3, 24)
 def test_dates_may_be_evaluated_late_and_again(
     app: Flask,
+    each_engine: None,
     engine: Engine,
     session: Session,
     leads: None,
