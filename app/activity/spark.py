@@ -4,7 +4,7 @@ import os
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -64,12 +64,13 @@ def _forget_stopped() -> None:
     if context is None:
         return
     try:
-        is_stopped = context._jsc.sc().isStopped()
+        if context._jsc.sc().isStopped():
+            context.stop()
     except (Py4JError, OSError):
-        # PySpark would ask this process for ever.
-        is_stopped, SparkContext._gateway, SparkContext._jvm = True, None, None
-    if is_stopped:
-        context.stop()
+        with suppress(Py4JError, OSError):
+            context.stop()
+        # PySpark would ask the Java process that is gone for ever.
+        SparkContext._gateway = SparkContext._jvm = SparkContext._active_spark_context = None
 
 
 class OnSpark:
