@@ -74,6 +74,7 @@ class Finder:
         self._columns = np.array([(day - self._start).days for day in dates])
         self._width = int(self._columns[-1]) + 1
         every = list(dict.fromkeys(condition for spec in specs for condition in spec.conditions))
+        self._starts = {condition: self._start_of(condition) for condition in every}
         self._keys = _Keys(connection, every)
         self._filters = _filters(connection, every, self._keys)
         self._statement = self._rows_of_a_slice(every)
@@ -93,12 +94,15 @@ class Finder:
         """Return for each rule who of the leads first … end − 1 meets it."""
         engine.tell(self._connection, first_lead=first, end_lead=end)
         table = engine.run(self._connection, self._statement)
-        part = _Slice(
-            {name: table[name].to_numpy() for name in table.column_names}, end - first, self._filters
-        )
+        rows = {name: table[name].to_numpy() for name in table.column_names}
+        part = _Slice(rows, end - first, self._filters, self._starts)
         return [
             self._met(part, first, spec, only) for spec, only in zip(self._specs, self._only, strict=True)
         ]
+
+    def _start_of(self, condition: Condition) -> int:
+        """Return the first date, counted from that of the widest window, in a window of the condition."""
+        return int(self._columns[0]) - condition.reach_days + 1
 
     def _rows_of_a_slice(self, every: Sequence[Condition]) -> engine.Statement:
         """Compile the rows that a condition counts, or all if leads without such rows can meet a rule."""
@@ -128,7 +132,7 @@ class Finder:
         if _may_hold_without_events(spec):
             lead, day = part.of_candidates(None, place)[:2]
             present = _per_cell(lead, day, None, len(candidates), self._width)
-            met &= self._in_windows(present, spec.window_days, self._columns) > 0
+            met &= _in_windows(present, spec.window_days, self._columns) > 0
         for column, inside in enumerate(admitted or ()):
             met[~inside[candidates], column] = False
         found = met.any(axis=1)
@@ -145,58 +149,39 @@ class Finder:
     def _values(self, part: "_Slice", condition: Condition, place: Ints, leads: int) -> Ints:
         """Return the condition's value for each candidate and date."""
         lead, day, inside = part.of_candidates(condition, place)
-        ends = [self._columns - ended for ended in condition.window_ends]
+        start = self._starts[condition]
+        day, width = day - start, self._width - start
+        ends = [self._columns - start - ended for ended in condition.window_ends]
         metric = metrics.REGISTRY[condition.metric]
         if metric.counted == "distinct":
             key, bits = self._keys.of(condition.metric)
             number = part.rows[key][inside].astype(np.int64)
             pairs = (((lead.astype(np.int64) << bits) | number) << DAY_BITS) | day
-            now, *before = self._distinct(pairs, bits, condition.window_days, leads, ends)
+            now, *before = _distinct(pairs, bits, condition.window_days, (leads, width), ends)
         else:
             weights = part.rows[condition.metric][inside] if metric.counted == "sum" else None
-            cells = _per_cell(lead, day, weights, leads, self._width)
-            now, *before = (self._in_windows(cells, condition.window_days, each) for each in ends)
+            cells = _per_cell(lead, day, weights, leads, width)
+            now, *before = (_in_windows(cells, condition.window_days, each) for each in ends)
         return conditions.fell_by(now.astype(np.int64), before[0], np.where) if before else now
-
-    def _in_windows(self, cells: Ints, window_days: int, columns: Ints) -> Ints:
-        """Return the sums of cells over the window that ends with each of the columns."""
-        running = np.zeros((cells.shape[0], self._width + 1), cells.dtype)
-        np.cumsum(cells, axis=1, out=running[:, 1:])
-        ends = columns + 1
-        return running[:, ends] - running[:, np.maximum(ends - window_days, 0)]
-
-    def _distinct(
-        self, pairs: Ints, bits: int, window_days: int, leads: int, ends: Sequence[Ints]
-    ) -> list[Ints]:
-        """Return the numbers of distinct values in the windows that end with the columns, for each of `ends`.
-
-        Each value counts until its next date or the window's end. ``pairs`` combine lead, number (of
-        ``bits``) and date, so that they sort in this order.
-        """
-        pairs.sort()
-        owner, day = pairs >> DAY_BITS, pairs & ((1 << DAY_BITS) - 1)
-        until = day + window_days
-        same = owner[1:] == owner[:-1]
-        until[:-1][same] = np.minimum(until[:-1][same], day[1:][same])
-        row = (owner >> bits) * (self._width + 1)
-        size = leads * (self._width + 1)
-        change = np.bincount(row + day, minlength=size).astype(np.int32)
-        change -= np.bincount(row + np.minimum(until, self._width), minlength=size).astype(np.int32)
-        present: Ints = np.cumsum(change.reshape(leads, self._width + 1), axis=1)
-        return [present[:, columns] for columns in ends]
 
 
 class _Slice:
     """The rows of some leads; filters and their sums by lead are computed once for all rules."""
 
-    def __init__(self, rows: dict[str, Any], leads: int, filters: Mapping[Any, _Filter]) -> None:
+    def __init__(
+        self,
+        rows: dict[str, Any],
+        leads: int,
+        filters: Mapping[Any, _Filter],
+        starts: Mapping[Condition, int],
+    ) -> None:
         self.rows, self.leads = rows, leads
-        self._filters = filters
+        self._filters, self._starts = filters, starts
         self._passing: dict[Any, Any] = {}
         self._sums: dict[Any, Ints] = {}
 
     def has_enough(self, condition: Condition) -> Bools:
-        """Return which leads have enough rows that the condition counts to meet it on any date."""
+        """Return which leads have enough rows in the condition's windows together to meet it on any date."""
         if condition.holds(0):
             return np.ones(self.leads, np.bool_)
         is_sum = metrics.REGISTRY[condition.metric].counted == "sum"
@@ -215,7 +200,8 @@ class _Slice:
         return lead[inside], self.rows["day"][rows], rows
 
     def _sum(self, condition: Condition, is_sum: bool) -> Ints:
-        key = (_filter_key(condition), condition.metric if is_sum else None)
+        metric = condition.metric if is_sum else None
+        key = (_filter_key(condition), self._starts[condition], metric)
         if key not in self._sums:
             passing = self._passes(condition)
             weights = self.rows[condition.metric][passing] if is_sum else None
@@ -224,11 +210,13 @@ class _Slice:
         return self._sums[key]
 
     def _passes(self, condition: Condition) -> Any:
-        """Return an index of the rows that pass the condition's filters."""
-        key = _filter_key(condition)
+        """Return an index of the rows that pass the condition's filters and are in one of its windows."""
+        key = (_filter_key(condition), self._starts[condition])
         if key not in self._passing:
-            kinds, institutions = self._filters[key]
+            kinds, institutions = self._filters[key[0]]
             parts = [] if kinds is None else [kinds[self.rows["kind"]]]
+            if key[1]:
+                parts.append(self.rows["day"] >= key[1])
             if institutions is not None:
                 parts.append(institutions[self.rows["institution"]])
             self._passing[key] = np.flatnonzero(np.logical_and.reduce(parts)) if parts else slice(None)
@@ -349,6 +337,35 @@ def _among(only: Ints, first: int, leads: int) -> Bools:
     is_included = np.zeros(leads, np.bool_)
     is_included[inside - first] = True
     return is_included
+
+
+def _in_windows(cells: Ints, window_days: int, columns: Ints) -> Ints:
+    """Return the sums of cells over the window that ends with each of the columns."""
+    running = np.zeros((cells.shape[0], cells.shape[1] + 1), cells.dtype)
+    np.cumsum(cells, axis=1, out=running[:, 1:])
+    ends = columns + 1
+    return running[:, ends] - running[:, np.maximum(ends - window_days, 0)]
+
+
+def _distinct(
+    pairs: Ints, bits: int, window_days: int, shape: tuple[int, int], ends: Sequence[Ints]
+) -> list[Ints]:
+    """Return the numbers of distinct values in the windows that end with the columns, for each of `ends`.
+
+    Each value counts until its next date or the window's end. ``pairs`` combine lead, number (of ``bits``)
+    and date, so that they sort in this order; ``shape`` are the numbers of leads and dates.
+    """
+    leads, width = shape
+    pairs.sort()
+    owner, day = pairs >> DAY_BITS, pairs & ((1 << DAY_BITS) - 1)
+    until = np.minimum(day + window_days, width)
+    until[:-1] = np.where(owner[1:] == owner[:-1], np.minimum(until[:-1], day[1:]), until[:-1])
+    row = (owner >> bits) * (width + 1)
+    size = leads * (width + 1)
+    change = np.bincount(row + day, minlength=size).astype(np.int32)
+    change -= np.bincount(row + until, minlength=size).astype(np.int32)
+    present: Ints = np.cumsum(change.reshape(leads, width + 1), axis=1)
+    return [present[:, columns] for columns in ends]
 
 
 def _per_cell(lead: Ints, day: Ints, weights: Ints | None, leads: int, width: int) -> Ints:
