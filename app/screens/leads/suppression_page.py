@@ -55,6 +55,11 @@ def kind(entry: Suppression) -> str:
     return _("Phone") if entry.phone_index else _("Individual")
 
 
+def who(entry: Suppression) -> str:
+    """Return the masked phone, or that the entry means a person, with the code that stands for them."""
+    return entry.shown if entry.phone_index else f"{kind(entry)} {entry.shown}"
+
+
 def why_removed(entry: Suppression) -> str:
     """Return the reason for removal, translated when the product gave it."""
     reason = entry.removal_reason or ""
@@ -93,13 +98,13 @@ def _line(entry: Suppression) -> str:
 def flash_removal(entry: Suppression, approval: Approval | None) -> None:
     """Tell the user whether the entry was removed or waits for approval."""
     if approval is not None:
-        flash(_("%(item)s has been submitted; another person must approve it.", item=entry.shown), "success")
+        flash(_("%(item)s has been submitted; another person must approve it.", item=who(entry)), "success")
         return
     flash(
         _(
             "%(shown)s may be contacted again. Nobody else can approve this, so it took effect "
             "without a second person and was recorded as such.",
-            shown=entry.shown,
+            shown=who(entry),
         ),
         "warning",
     )

@@ -65,7 +65,7 @@ class SuppressionView(TakesFiles, ConsoleView):
     template_name = "do-not-disturb-template"
     computed = {
         "state": suppression_page.state,
-        "kind": suppression_page.kind,
+        "who": suppression_page.who,
         "leads": suppression_page.leads,
         "people": disturb.leads,
         "why_removed": suppression_page.why_removed,
@@ -84,14 +84,13 @@ class SuppressionView(TakesFiles, ConsoleView):
     add_title = lazy_gettext("Add to the list")
     about = lazy_gettext("People whom nobody contacts through any channel.")
     empty_hint = lazy_gettext("Nobody is on the list. Add a phone or a person, or import a file.")
-    list_columns = ["shown", "people", "kind", "state", "reason", "expires_on", "created_by", "created_at"]
+    list_columns = ["who", "people", "state", "reason", "expires_on", "created_by", "created_at"]
     order_columns = ["expires_on", "created_at"]
     search_columns = ["phone_index", "in_state", "reason", "created_at", "expires_on", "created_by"]
     special_filters = {"in_state": suppression_page.InState}
     search_form_extra_fields = {"in_state": StringField()}
     show_columns = [
-        "shown",
-        "kind",
+        "who",
         "state",
         "reason",
         "expires_on",
@@ -103,8 +102,7 @@ class SuppressionView(TakesFiles, ConsoleView):
         "why_removed",
     ]
     label_columns = {
-        "shown": lazy_gettext("Phone or person"),
-        "kind": lazy_gettext("Kind"),
+        "who": lazy_gettext("Phone or person"),
         "state": lazy_gettext("State"),
         "in_state": lazy_gettext("State"),
         "phone_index": lazy_gettext("Phone (full number)"),
@@ -119,7 +117,7 @@ class SuppressionView(TakesFiles, ConsoleView):
         "why_removed": lazy_gettext("Reason for removal"),
     }
     formatters_columns = {
-        "shown": formats.code,
+        "who": formats.code,
         "reason": formats.label(suppression_page.REASON),
         "created_at": formats.when,
         "removed_at": formats.when,
@@ -148,7 +146,7 @@ class SuppressionView(TakesFiles, ConsoleView):
 
     def heading(self, item: Any) -> str:
         """Return the masked phone or person."""
-        return str(item.shown)
+        return suppression_page.who(item)
 
     def list_links(self) -> list[Link]:
         """Return the link to import a file."""

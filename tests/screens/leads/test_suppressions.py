@@ -230,3 +230,10 @@ def test_a_leads_page_shows_activity_even_without_any(manager: Person, world: Wo
     html = manager.get(f"/leadview/show/{world.ids['lead_home']}").text
     assert html.count('class="day day-0" style="grid-area') == 90
     assert "Calls: 0, on 0 of the last 90 days" in html
+
+
+def test_an_entry_of_a_person_says_that_it_is_one(manager: Person, session: Session) -> None:
+    manager.submit("/suppressionview/add", {"id_number": id_number(1), "reason": "投诉", "expires_on": ""})
+    entry = session.scalars(select(Suppression).where(Suppression.id_hash.is_not(None))).one()
+    for path in ("list/", f"show/{entry.id}"):
+        assert f"Individual {entry.shown}" in manager.get(f"/suppressionview/{path}").text
