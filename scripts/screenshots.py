@@ -40,7 +40,7 @@ class Picture(NamedTuple):
 
 
 PICTURES = (
-    Picture("my-work", "marketer", "/myworkview/list/?show=unclaimed"),
+    Picture("my-work", "marketer", "/myworkview/list/?show=unclaimed", height=860),
     Picture("customer", "marketer", "/myworkview/list/?show=mine", FIRST_ROW, 860),
     Picture("workspace", "manager", "/", height=720),
     Picture("hits", "manager", "/hitview/list/"),
