@@ -24,7 +24,7 @@ from app.models import RuleStatus, VersionStatus
 WORDS: dict[str, Any] = {
     "number": lazy_gettext("Version"),
     "status": lazy_gettext("Status"),
-    "created_by": lazy_gettext("By"),
+    "created_by": lazy_gettext("Created by"),
     "created_at": lazy_gettext("Created"),
     "activated_by": lazy_gettext("Put in force by"),
     "activated_at": lazy_gettext("In force since"),

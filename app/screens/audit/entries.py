@@ -29,6 +29,7 @@ from app.errors import Said
 from app.extensions import db
 from app.lib.row_id import row_id
 from app.models import ChangeLog, Lead, Staff, UserName
+from app.outreach import http_gateway
 from app.outreach.compliance import REASONS
 from app.outreach.settings import LABELS
 from app.schedules.labels import DAY, HOLIDAYS, OUTCOME, PRESET, WEEKEND
@@ -248,16 +249,16 @@ def _change(entry: ChangeLog, name: str, limit: int | None) -> Markup:
     if len(parts) == 1 and parts[0][0] == (name,):
         return _from_to(entry, parts[0], limit)
     shown = parts if limit is None else parts[:SHOWN_FIELDS]
-    lines = [
-        Markup("<div>{}{}{}</div>").format(
+    told = [
+        Markup("{}{}{}").format(
             part_label(entry.object, path[1:]), _(": "), _from_to(entry, (path, old, new), limit)
         )
         for path, old, new in shown
     ]
     more = len(parts) - len(shown)
     if more:
-        lines.append(Markup('<div class="muted">{}</div>').format(_("%(n)s more", n=more)))
-    return Markup().join(lines)
+        told.append(Markup('<span class="muted">{}</span>').format(_("%(n)s more", n=more)))
+    return Markup(" · ").join(told)
 
 
 def _from_to(entry: ChangeLog, part: tuple[Path, Any, Any], limit: int | None) -> Markup:
@@ -358,6 +359,8 @@ def _value(table: str, path: Path, value: Any, limit: int | None) -> Markup:
 
 
 def _text(table: str, name: str, value: Any) -> str:
+    if name == "filters" and isinstance(value, list):
+        return " · ".join(_filter(table, *map(str, each)) for each in value)
     if isinstance(value, list) and any(isinstance(each, list) for each in value):
         return " · ".join(_told(each) for each in value)
     if isinstance(value, list):
@@ -367,8 +370,13 @@ def _text(table: str, name: str, value: Any) -> str:
     return _related(table, name, value) or _word(table, name, value)
 
 
+def _filter(table: str, column: str, *rest: str) -> str:
+    words = [_word(table, column, each) for each in rest[-1:]]
+    return f"{field_label(table, column)}{_(': ')}{''.join(words)}"
+
+
 def _told(parts: Any) -> str:
-    """Return a stored list of a name and its values in words: what changed, or a filter."""
+    """Return a stored list of a name and its values in words."""
     first, *rest = [str(each) for each in parts] if isinstance(parts, list) else [str(parts)]
     values = " → ".join(each or "—" for each in rest)
     return f"{first}{_(': ')}{values}" if values else first
@@ -514,7 +522,36 @@ _KEYS: dict[str, Any] = {
     **labels.EVENT_TYPE,
     **DAY,
     **STAGE,
+    **http_gateway.LABELS,
     "now": lazy_gettext("This week"),
+    "leads": lazy_gettext("Number of leads"),
+    "curve": lazy_gettext("By threshold"),
+    "threshold": lazy_gettext("Threshold"),
+    "by_day": lazy_gettext("By day"),
+    "base": lazy_gettext("Baseline"),
+    "draft": lazy_gettext("This version"),
+    "everybody": lazy_gettext("Leads evaluated"),
+    "data_batch": lazy_gettext("Data batch"),
+    "by_outcomes": lazy_gettext("Judged by outcomes"),
+    "texts": lazy_gettext("Texts"),
+    "go": lazy_gettext("To be contacted"),
+    "held": lazy_gettext("Held back"),
+    "ok": lazy_gettext("Unaltered"),
+    "chain": lazy_gettext("Change log chain"),
+    "checkpoint": lazy_gettext("Checkpoint"),
+    "entries": lazy_gettext("Entries"),
+    "how": lazy_gettext("How it is verified"),
+    "seq": lazy_gettext("Link of the chain"),
+    "first": lazy_gettext("First one"),
+    "last": lazy_gettext("Last one"),
+    "first_id": lazy_gettext("First entry"),
+    "last_id": lazy_gettext("Last entry"),
+    "time": lazy_gettext("Time"),
+    "made_by": lazy_gettext("By"),
+    "csv_sha256": lazy_gettext("SHA-256 of the file"),
+    "file_digest": lazy_gettext("SHA-256 of the file"),
+    "not_sealed": lazy_gettext("Entries not sealed yet"),
+    "count": lazy_gettext("Count"),
 }
 #: words of codes within structured fields
 _CODES: dict[str, Any] = {

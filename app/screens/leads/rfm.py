@@ -11,7 +11,6 @@ from flask_appbuilder import BaseView, expose, has_access
 from flask_appbuilder.security.decorators import permission_name
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
-from markupsafe import Markup
 
 from app.access.scope import leads_visible_to
 from app.console.urls import list_url
@@ -131,11 +130,7 @@ class Groups:
     def _row(self, name: str, fifth: int, columns: list[dict[str, int]]) -> Fifth:
         numbers = [self._number({name: fifth, **of}) for of in columns]
         word = f"{name_letter(name)}{fifth}"
-        ends = [
-            Markup('<span class="range-of">{}</span>').format(end)
-            for end in _ends(name, *self._ends[name][fifth])
-        ]
-        return Fifth(word, Markup(" – ").join(ends), numbers)
+        return Fifth(word, values_text(name, *self._ends[name][fifth]), numbers)
 
     def _number(self, of: dict[str, int]) -> Number:
         """Return the number of customers in a fifth of each of some measures."""
@@ -155,12 +150,8 @@ def name_letter(name: str) -> str:
 
 def values_text(name: str, low: Any, high: Any) -> str:
     """Return the range of a measure's values in words."""
-    return " – ".join(_ends(name, low, high))
-
-
-def _ends(name: str, low: Any, high: Any) -> list[str]:
-    ends = dict.fromkeys(yuan(end) if name == "amount" else str(end) for end in (low, high))
-    return list(ends)
+    one, other = (yuan(end) if name == "amount" else str(end) for end in (low, high))
+    return one if one == other else f"{one} – {other}"
 
 
 def group_text(group: Bought) -> str:

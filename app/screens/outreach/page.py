@@ -555,4 +555,6 @@ def gateway_settings(row: OutreachGateway) -> Markup:
 
 
 def _text(value: Any) -> str:
-    return ", ".join(value) if isinstance(value, list) else str(value)
+    if isinstance(value, float):
+        return f"{value:g}"
+    return ", ".join(value) if isinstance(value, list) else str(value) or "—"

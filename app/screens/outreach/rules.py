@@ -214,7 +214,7 @@ class OutreachGatewayView(ConsoleView):
         "channel": lazy_gettext("Channel"),
         "active": lazy_gettext("Switched on"),
         "health": lazy_gettext("Health"),
-        "says": lazy_gettext("Settings"),
+        "says": lazy_gettext("Connection"),
         "updated_by": lazy_gettext("Changed by"),
         "updated_at": lazy_gettext("Changed"),
     }
@@ -290,7 +290,7 @@ class OutreachGatewayView(ConsoleView):
             form=form,
             next=url_for(".show", pk=pk),
             submit=_("Submit for approval"),
-            about=[(_("What will change"), effect), (_("Settings"), page.gateway_settings(item))],
+            about=[(_("What will change"), effect), (_("Connection"), page.gateway_settings(item))],
         )
         decision = _("Switch on") if on else _("Switch off")
         title = _("%(decision)s: %(item)s", decision=decision, item=item.name)
