@@ -35,8 +35,8 @@ PAGE_SIZE_COOKIE = "page_size"
 CONTACTS = ("sms", "call")
 #: columns that hold sentences and need a wide cell
 SENTENCES = ("sentence", "reason", "summary")
-#: words beside a row; with more of them, all but the first ones are in a menu
-MAX_WORDS = 3
+#: words beside a row, and their length in Latin letters; with more, all but the first ones are in a menu
+MAX_WORDS, MAX_LENGTH = 3, 32
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,8 @@ class Row:
     def words(self) -> list[Link | Action]:
         """Return the links and actions that stand beside the row."""
         every: list[Link | Action] = [*self.links, *self.actions]
-        return every if len(every) <= MAX_WORDS else every[: MAX_WORDS - 1]
+        length = sum(1 if letter.isascii() else 2 for each in every for letter in str(each.text))
+        return every if len(every) <= MAX_WORDS and length <= MAX_LENGTH else every[: MAX_WORDS - 1]
 
     @property
     def more(self) -> list[Link | Action]:

@@ -11,6 +11,7 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from app.console import urls
+from app.console.table import Link, Row
 from app.models import Lead
 from tests.access.world import World
 from tests.conftest import Person
@@ -127,6 +128,18 @@ def test_a_row_offers_the_steps_its_status_allows(manager: Person, world: World)
     assert on_page("in_progress") == {"claim", "follow_up", "recompute"}
     assert on_page("failed") == {"reopen", "recompute"}
     assert offered("/hitview/list/?_flt_1_status=waiting") == {"claim", "start"}
+
+
+def test_words_that_are_too_long_for_a_row_are_in_its_menu() -> None:
+    def beside(*texts: str) -> list[str]:
+        row = Row("1", "", [], [Link(text, "/") for text in texts], [])
+        assert [each.text for each in (*row.words, *row.more)] == list(texts)
+        return [each.text for each in row.words]
+
+    assert beside("View", "Edit", "Delete") == ["View", "Edit", "Delete"]
+    assert beside("View", "Run again", "Evaluate the other dates again") == ["View", "Run again"]
+    assert beside("查看", "重新执行", "重新评估其他日期") == ["查看", "重新执行", "重新评估其他日期"]
+    assert beside("View", "Edit", "Stop", "Delete") == ["View", "Edit"]
 
 
 def test_history_offers_no_change_and_says_why(manager: Person, world: World) -> None:

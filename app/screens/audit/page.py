@@ -53,9 +53,11 @@ def _exact(time: dt.datetime) -> str:
 
 
 def origin(entry: ChangeLog) -> Markup:
-    """Return the source of an entry with its network address, or with its request when it has none."""
+    """Return the source of an entry with its network address or request; of a known job only its name."""
     source = labels.word(entries.SOURCE, entry.source)
     place = entry.address or request_of(entry)
+    if entry.source == "job" and place != entry.request:
+        return escape(place)
     return Markup('<span>{} <code class="plain">{}</code></span>').format(source, place)
 
 
