@@ -44,8 +44,8 @@ class KeyForm(DynamicForm):  # type: ignore[misc]
     name = StringField(
         lazy_gettext("Name of the system"),
         description=lazy_gettext(
-            "Letters, digits, dots, dashes and underscores. The key gets its own account with this name and no"
-            " password."
+            "Letters, digits, dots, dashes and underscores. The key gets its own account with this name and"
+            " no password."
         ),
         validators=[DataRequired(), Length(max=64), CODE],
         widget=BS3TextFieldWidget(),
