@@ -371,7 +371,8 @@ def _text(table: str, name: str, value: Any) -> str:
 
 
 def _filter(table: str, column: str, *rest: str) -> str:
-    words = [_word(table, column, each) for each in rest[-1:]]
+    known = _FILTERED.get(column)
+    words = [labels.word(known, each) if known else _word(table, column, each) for each in rest[-1:]]
     return f"{field_label(table, column)}{_(': ')}{''.join(words)}"
 
 
@@ -567,4 +568,9 @@ _CODES: dict[str, Any] = {
     "excluded_hit_statuses": labels.HIT_STATUS,
     "excluded_lead_statuses": labels.LEAD_STATUS,
     "statuses": labels.LEAD_STATUS,
+}
+#: words of codes in stored filters of lists
+_FILTERED: dict[str, Any] = {
+    "status": {**labels.HIT_STATUS, **labels.LEAD_STATUS},
+    "kind": KIND,
 }

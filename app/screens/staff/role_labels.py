@@ -82,6 +82,20 @@ _METHOD = {
 }
 
 
+#: what a role is for, in a sentence
+PURPOSE = {
+    "Admin": lazy_gettext("Everything, users and settings included; nobody can edit the change log."),
+    "Manager": lazy_gettext("Leads, rules, schedules and outreach in bulk; approves what others submit."),
+    "Marketer": lazy_gettext("Works the hits of the own branch and those below; views numbers one by one."),
+    "DataOperator": lazy_gettext("Log deliveries, T+1 runs, institutions and background jobs."),
+    "Auditor": lazy_gettext(
+        "Reads all but numbers in clear, verifies and exports the change log; changes nothing."
+    ),
+    "Integration": lazy_gettext("For the API keys of the bank's own systems."),
+    "Public": lazy_gettext("Whoever is not logged in; opens the log-in page only."),
+}
+
+
 def grantable_permissions() -> list[Any]:
     """Return every permission that can be granted, sorted by view; with_menu adds the menu entries."""
     pairs = [pair for pair in db.session.query(PermissionView).all() if pair.permission.name != "menu_access"]

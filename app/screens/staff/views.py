@@ -16,7 +16,7 @@ from flask_appbuilder.views import SimpleFormView
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from flask_login import logout_user
-from sqlalchemy import select
+from sqlalchemy import func, select
 from werkzeug.security import generate_password_hash
 from wtforms import SelectField
 from wtforms.validators import DataRequired, Optional
@@ -308,6 +308,15 @@ def _permissions_field() -> QuerySelectMultipleField:
     )
 
 
+def _purpose(role: Role) -> str:
+    return str(role_labels.PURPOSE.get(role.name, ""))
+
+
+def _members(role: Role) -> Any:
+    query = select(func.count()).select_from(Staff).where(Staff.active, Staff.roles.any(Role.id == role.id))
+    return formats.number(db.session.scalar(query))
+
+
 class RoleView(ConsoleView):
     """Roles and their permissions."""
 
@@ -319,13 +328,20 @@ class RoleView(ConsoleView):
     add_title = lazy_gettext("Add role")
     edit_title = lazy_gettext("Edit role")
     base_order = ("id", "asc")
-    list_columns = ["name"]
+    computed = {"purpose": _purpose, "members": _members}
+    number_columns = frozenset({"members"})
+    list_columns = ["name", "purpose", "members"]
     order_columns = ["name"]
     search_columns = ["name"]
-    show_columns = ["name", "permissions"]
+    show_columns = ["name", "purpose", "members", "permissions"]
     add_columns = ["name", "permissions"]
     edit_columns = ["permissions"]
-    label_columns = {"name": lazy_gettext("Name"), "permissions": lazy_gettext("Permissions")}
+    label_columns = {
+        "name": lazy_gettext("Name"),
+        "purpose": lazy_gettext("Purpose"),
+        "members": lazy_gettext("Active users"),
+        "permissions": lazy_gettext("Permissions"),
+    }
     formatters_columns = {"name": formats.label(labels.ROLE), "permissions": role_labels.grouped}
     add_form_extra_fields = {"permissions": _permissions_field()}
     edit_form_extra_fields = {"permissions": _permissions_field(), "access_reason": forms.access_reason()}
