@@ -97,6 +97,7 @@ OBJECT = {
     "installation": lazy_gettext("Installation"),
     "lead_before": lazy_gettext("Values before an import"),
     "lead_tag": lazy_gettext("Tag on a lead"),
+    "log_correction": labels.APPROVAL_KIND["log_correction"],
     "outreach_event": lazy_gettext("Outcome of a contact"),
     "outreach_test": lazy_gettext("Test SMS"),
     "outreach_template_version": lazy_gettext("Version of a template"),

@@ -6,6 +6,10 @@ from flask_babel import lazy_gettext
 
 #: fields without a label on any screen, and the keys of structured fields
 FIELD = {
+    "approved_by": lazy_gettext("Approved by"),
+    "by_command": lazy_gettext("Applied by command"),
+    "file_id": lazy_gettext("Log delivery"),
+    "replacement": lazy_gettext("Replaced by"),
     "activated_at": lazy_gettext("In force since"),
     "activated_by": lazy_gettext("Put in force by"),
     "active": lazy_gettext("Switched on"),
