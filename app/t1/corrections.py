@@ -112,7 +112,8 @@ def days_to_evaluate_again(file: IngestFile) -> list[dt.date]:
     last = newest(file)
     if last is None or last.status != RunStatus.DONE or last.result is None:
         return []
-    days = [dt.date.fromisoformat(day) for day in last.result["days"]]
+    # By now some may be past retention.
+    days = _complete(map(dt.date.fromisoformat, last.result["days"]))
     since = or_(JobRun.status.in_(OPEN), JobRun.started_at > last.finished_at)
     query = select(JobRun.day).where(JobRun.kind == runs.KIND, JobRun.day.in_(days), since)
     done = set(db.session.scalars(query))
@@ -215,9 +216,13 @@ def _evaluated_with(days: Iterable[dt.date]) -> list[dt.date]:
     """Return the complete dates whose evaluation saw one of the dates, by the widest window in force."""
     widths = [width for version in active_versions() for width in _windows(rule_def(version).model_dump())]
     seen = {day + dt.timedelta(days=n) for day in days for n in range(max(widths, default=1))}
-    last = clock.today() - dt.timedelta(days=1)
-    first = clock.today() - dt.timedelta(days=current_settings().events_retention_days)
-    return sorted(day for day in seen if first <= day <= last)
+    return _complete(seen)
+
+
+def _complete(days: Iterable[dt.date]) -> list[dt.date]:
+    """Return the dates that can be evaluated: they are over, and their events are kept."""
+    today, kept = clock.today(), current_settings().events_retention_days
+    return sorted(day for day in days if today - dt.timedelta(days=kept) <= day < today)
 
 
 def _windows(definition: Any) -> Iterator[int]:

@@ -83,13 +83,13 @@ def copy_journal(settings: Settings) -> None:
     records = {record["digest"]: record for record in store.deliveries(state)}
     columns = (IngestFile.accepted, IngestFile.ingested_at, IngestFile.withdrawn_at)
     known = {digest: rest for digest, *rest in db.session.execute(select(IngestFile.digest, *columns))}
+    days: set[dt.date] = set()
     for digest, record in records.items():
         row = _row(record, settings)
         if known.get(digest) != [row[column.key] for column in columns]:
+            days.update(map(dt.date.fromisoformat, row["days"]))
             copied = insert(IngestFile).values(row)
             db.session.execute(copied.on_conflict_do_update(index_elements=["digest"], set_=row))
-    new = [record for digest, record in records.items() if digest not in known and "withdrawn" not in record]
-    days = {dt.date.fromisoformat(day) for record in new for day in record["days"]}
     if days:
         codes = query.institutions(state, days, settings=engine_settings(settings))
         add_unlisted(codes, min(days))

@@ -194,6 +194,19 @@ def test_a_command_waits_for_a_second_person(
     assert list(rows_by_day(app).values()) == [1]
 
 
+def test_a_file_delivered_again_after_its_withdrawal_stands(
+    app: Flask, session: Session, cli: Callable[..., Any], write: Any, day: dt.date
+) -> None:
+    path = write("one", "a")
+    run(cli, "logs", "ingest", path, "--json")
+    run(cli, "logs", "withdraw", path, "--reason", "by mistake", "--operator", "--json")
+    assert session.scalars(select(InstitutionDay.calls)).all() == []
+    assert run(cli, "logs", "ingest", path, "--json")["accepted"] == 1
+    figures = select(IngestFile.accepted, IngestFile.withdrawn_at, IngestFile.days)
+    assert session.execute(figures).all() == [(1, None, {day.isoformat(): 1})]
+    assert session.scalars(select(InstitutionDay.calls)).all() == [1]
+
+
 def test_nobody_approves_what_they_requested(
     app: Flask, session: Session, write: Any, login: Callable[..., Person]
 ) -> None:

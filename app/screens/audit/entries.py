@@ -507,6 +507,7 @@ WORDS: dict[str, Any] = {
     "import_batch.status": labels.BATCH_STATUS,
     "job_run.status": labels.RUN_STATUS,
     "export_job.status": labels.RUN_STATUS,
+    "log_correction.status": labels.RUN_STATUS,
     "push.outcome": OUTCOME,
     "suppression.reason": REASON,
     "tag.colour": COLOUR,

@@ -6,6 +6,7 @@ from flask_babel import lazy_gettext
 
 #: fields without a label on any screen, and the keys of structured fields
 FIELD = {
+    "accepted": lazy_gettext("Accepted"),
     "approved_by": lazy_gettext("Approved by"),
     "by_command": lazy_gettext("Applied by command"),
     "file_id": lazy_gettext("Log delivery"),
@@ -257,5 +258,6 @@ FIELD = {
     "weights": lazy_gettext("Weights"),
     "why": lazy_gettext("Why"),
     "window_days": lazy_gettext("Window (days)"),
+    "withdrawn": lazy_gettext("Withdrawn"),
     "word": lazy_gettext("Word"),
 }
