@@ -82,6 +82,7 @@ PLACES = {
     "can_export_all": "/export_all?_flt_1_status=active",
     "can_bulk": "/bulk?_flt_1_status=active",
     "can_take_off": "/take_off/{row}",
+    "can_correct": "/correct/{row}",
     "can_switch": "/switch/{row}",
     "can_submit": "/submit/{row}",
     "can_backtest": "/backtest/{row}",

@@ -81,6 +81,7 @@ class FactView(TakesFiles, AsksForReason, ConsoleView):
     base_order = ("code", "asc")
     list_columns = ["code", "name", "kind", "unit", "purpose", "sensitive", "keep_days", "updated_at"]
     column_terms = {"purpose": "purpose", "keep_days": "keep_days"}
+    units = {"keep_days": lazy_gettext("days")}
     order_columns = ["code", "name", "updated_at"]
     search_columns = ["code", "name", "kind", "purpose", "sensitive"]
     filter_choices = {"kind": labels.FACT_KIND, "purpose": labels.PURPOSE}

@@ -11,13 +11,13 @@ from markupsafe import Markup
 from sqlalchemy import select
 
 from app import labels
-from app.console import formats
+from app.console import formats, table
 from app.console.access import may
 from app.console.table import Link
 from app.console.view import ConsoleView
 from app.extensions import db
 from app.lib.amounts import yuan
-from app.models import Outcome, OutcomeFormer
+from app.models import ImportBatch, Outcome, OutcomeFormer
 from app.outcomes.importer import OUTCOMES
 from app.outcomes.rows import HEADERS
 from app.screens.leads.uploading import FileGuide, TakesFiles
@@ -52,6 +52,11 @@ def _former(item: Outcome) -> Any:
     )
 
 
+def _batch(item: Outcome) -> Any:
+    batch = db.session.get(ImportBatch, item.batch_id) if item.batch_id else None
+    return table.related(batch) if batch else ""
+
+
 class OutcomeView(TakesFiles, ConsoleView):
     """业务结果: what customers bought, as the bank's own system told it."""
 
@@ -79,7 +84,12 @@ class OutcomeView(TakesFiles, ConsoleView):
     )
     template_name = "outcome-template"
     base_permissions = ["can_list", "can_show", "can_upload", "can_template"]
-    computed = {"amount_shown": lambda item: yuan(item.amount), "margin_shown": _margin, "former": _former}
+    computed = {
+        "amount_shown": lambda item: yuan(item.amount),
+        "margin_shown": _margin,
+        "former": _former,
+        "batch": _batch,
+    }
     number_columns = frozenset({"amount_shown", "margin_shown"})
     paging_limit = 10_000
     list_title = lazy_gettext("Outcomes")
@@ -107,7 +117,7 @@ class OutcomeView(TakesFiles, ConsoleView):
     order_columns = ["on_date"]
     search_columns = ["product", "on_date", "outcome_id", "batch_id"]
     show_columns = [
-        *("outcome_id", "lead", "product", "on_date", "amount_shown", "margin_shown", "batch_id", "told_at"),
+        *("outcome_id", "lead", "product", "on_date", "amount_shown", "margin_shown", "batch", "told_at"),
         *("corrections", "former"),
     ]
     label_columns = {
@@ -118,6 +128,7 @@ class OutcomeView(TakesFiles, ConsoleView):
         "amount_shown": lazy_gettext("Amount"),
         "margin_shown": lazy_gettext("Margin"),
         "batch_id": lazy_gettext("Import batch"),
+        "batch": lazy_gettext("Import batch"),
         "told_at": lazy_gettext("Last told"),
         "corrections": lazy_gettext("Corrections"),
         "former": lazy_gettext("Former values"),
