@@ -72,7 +72,6 @@ def test_hits_are_what_the_rules_mean(
 @examples(3, 24)
 def test_dates_may_be_evaluated_late_and_again(
     app: Flask,
-    each_engine: None,
     engine: Engine,
     session: Session,
     leads: None,
