@@ -211,6 +211,7 @@ FIELD = {
     "sent_at": lazy_gettext("Sent at"),
     "sent_to": lazy_gettext("Sent to"),
     "settings": lazy_gettext("Target settings"),
+    "shown": lazy_gettext("Phone or person"),
     "since": lazy_gettext("In force since"),
     "slot": lazy_gettext("Slot"),
     "sort": lazy_gettext("Order"),
