@@ -90,7 +90,7 @@ def test_a_rule_is_created_by_keyboard(visit: Visit, activity: None, session: Se
     page.get_by_role("button", name="新增条件").press("Enter")
     expect(page.get_by_label("最近").nth(1)).to_be_focused()
     second = page.locator(".condition").nth(1)
-    second.get_by_label("统计口径").select_option("active_days")
+    second.get_by_label("统计口径", exact=True).select_option("active_days")
     second.get_by_label("阈值").focus()
     keys.press("Control+A")
     keys.type("8")

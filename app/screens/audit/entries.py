@@ -10,6 +10,7 @@ from typing import Any
 
 from flask import current_app, g, url_for
 from flask_appbuilder import Model
+from flask_appbuilder.security.sqla.models import Role
 from flask_babel import get_locale, lazy_gettext, pgettext
 from flask_babel import gettext as _
 from markupsafe import Markup, escape
@@ -157,6 +158,8 @@ def subject(entry: ChangeLog) -> Markup:
     name = entry.title or (f"#{entry.object_id}" if entry.object_id else "")
     if entry.object == Staff.__tablename__ and entry.title:
         name = _person(entry.title)
+    if entry.object == Role.__tablename__ and entry.title:
+        name = labels.word(labels.ROLE, entry.title)
     text = f"{object_name(entry.object)} {name}".strip()
     view = _view(entry.object)
     has_page = view is not None and row_id(entry.object_id) and entry.kind != "delete"

@@ -133,3 +133,15 @@ def test_a_job_of_an_entry_has_a_name(app: Flask) -> None:
         }
         command = ChangeLog(source="cli", request="run 7")
         assert entry_page.request_of(command) == "run 7"
+
+
+def test_people_and_roles_are_told_by_name(app: Flask, login: Callable[..., Person]) -> None:
+    login("Auditor", username="lin")
+    with app.test_request_context(headers={"Accept-Language": "zh"}):
+        known, unknown, role = (
+            str(entries_page.subject(ChangeLog(object=table, title=title, kind="log_in")))
+            for table, title in (("ab_user", "lin"), ("ab_user", "gone"), ("ab_role", "Auditor"))
+        )
+    assert known.endswith("测试 (lin)")
+    assert unknown.endswith(" gone")
+    assert role.endswith(" 审计员")
