@@ -57,7 +57,7 @@ ROWS = """
 """
 LEADS = """
     INSERT INTO lead (id, lead_no, name, id_hash, phone_cipher, phone_index, phone_masked, source)
-    SELECT id, 'L' || id, '客', lpad(to_hex(id), 64, '0'), '', '', '', 's' || id % 4
+    SELECT id, 'L' || id, '客', lpad(to_hex(id), 32, '0') || repeat('0', 32), '', '', '', 's' || id % 4
     FROM generate_series(1, :leads) id
 """
 CATALOGUE = [
