@@ -101,7 +101,7 @@ def _migrations(settings: Settings) -> Said:
             current=str(current),
             head=str(head),
         )
-    return _as_is(str(current))
+    return Said(N_("version %(version)s"), {"version": str(current)})
 
 
 def _installation(settings: Settings) -> Said:
@@ -134,18 +134,18 @@ def _change_log(settings: Settings) -> Said:
         raise CheckFailed(N_("changes of %(names)s are not logged: run flask db upgrade"), names=names)
     if not left.since:
         return Said(N_("%(n)s tables"), {"n": tables})
-    waiting = {"n": tables, "entries": left.entries, "since": _moment(left.since)}
+    waiting = {"n": tables, "entries": left.entries, "since": _moment(left.since, settings)}
     if held and held.since and clock.now() - held.since > LONGEST_TRANSACTION:
         raise CheckFailed(
             N_(
-                "%(entries)s entries not sealed since %(since)s: a transaction of %(who)s is open since"
+                "entries not sealed since %(since)s: %(entries)s; a transaction of %(who)s is open since"
                 " %(start)s"
             ),
             **waiting,
             who=held.session,
-            start=_moment(held.since),
+            start=_moment(held.since, settings),
         )
-    return Said(N_("%(n)s tables, %(entries)s entries not sealed since %(since)s"), waiting)
+    return Said(N_("%(n)s tables; entries not sealed since %(since)s: %(entries)s"), waiting)
 
 
 def _redis(settings: Settings) -> Said:
@@ -161,13 +161,16 @@ def _ticker(settings: Settings) -> Said:
     """Report the steps of the ticker that fail and those that recovered lately."""
     steps = health.failing_or_recovered(clock.now())
     failing = [
-        f"{step.name} since {_moment(step.failing_since)}, {step.failures} times: {step.last_error.english()}"
+        f"{step.name} since {_moment(step.failing_since, settings)}, {step.failures} times:"
+        f" {step.last_error.english()}"
         for step in steps
         if step.failing_since
     ]
     if failing:
         raise CheckFailed("%(steps)s", steps="; ".join(failing))
-    recovered = [f"{step.name} recovered at {_moment(step.last_ok_at)}" for step in steps if step.last_ok_at]
+    recovered = [
+        f"{step.name} recovered at {_moment(step.last_ok_at, settings)}" for step in steps if step.last_ok_at
+    ]
     return _as_is("; ".join(recovered)) if recovered else Said(N_("no step fails"))
 
 
@@ -222,8 +225,8 @@ def _secrets(settings: Settings) -> Said:
     return Said(N_("generated, mode 600"))
 
 
-def _moment(moment: dt.datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M} UTC"
+def _moment(moment: dt.datetime, settings: Settings) -> str:
+    return f"{moment.astimezone(settings.zone):%Y-%m-%d %H:%M}"
 
 
 def _as_is(text: str) -> Said:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from flask import g
@@ -47,7 +48,7 @@ def newest(view: str, n: int, columns: Sequence[str], **filters: Any) -> lists.T
             lists.Column(each, str(registered.label_columns[each]), lists.kind(registered, each))
             for each in names
         ],
-        rows=[lists.row(registered, names, item) for item in rows],
+        rows=[_row(registered, names, item) for item in rows],
         count=len(rows),
         page=0,
         page_size=n,
@@ -58,6 +59,13 @@ def newest(view: str, n: int, columns: Sequence[str], **filters: Any) -> lists.T
         counted=str(registered.list_title),
         paged=False,
     )
+
+
+def _row(view: Any, names: list[str], item: Any) -> lists.Row:
+    """Return a row whose page its first cell opens, without a second link to it."""
+    row = lists.row(view, names, item)
+    page = view.row_url(item)
+    return replace(row, links=[link for link in row.links if link.url != page])
 
 
 def _rows(view: str, filters: dict[str, Any]) -> Any:

@@ -28,6 +28,9 @@ VARIABLES: dict[str, Any] = {
     "month": lazy_gettext("the month of sending, as a number"),
     "day": lazy_gettext("the day of sending, as a number"),
 }
+#: values as long as most customers have, to measure a text without a customer
+_TYPICAL = {"surname": "某", "name": "某某某", "branch": "某某某某支行", "month": "12", "day": "31"}
+_TYPICAL_FACT = "2026-12-31"
 MAX_CHARS = {"sms": 500, "call": 2000}
 _PLACE = re.compile(r"\{([^{}]*)\}")
 _DOUBLE_SURNAMES = (
@@ -188,6 +191,12 @@ def render(body: str, values: Mapping[str, str], channel: str, opt_out: str) -> 
     if channel != "sms" or not opt_out:
         return text
     return f"{text} {opt_out}" if text[-1:].isascii() else text + opt_out
+
+
+def typical(body: str, channel: str, opt_out: str) -> str:
+    """Return a text about as long as a customer would get it, in whatever language it is asked for."""
+    facts = {text_facts.PREFIX + code: _TYPICAL_FACT for code in text_facts.named(body)}
+    return render(body, facts | _TYPICAL, channel, opt_out)
 
 
 def in_words(body: str) -> str:

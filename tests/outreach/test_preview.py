@@ -123,6 +123,23 @@ def test_a_rotation_of_keys_covers_phones_of_staff(bank: Bank, manager: Person, 
     assert PhoneVault.of(newer).decrypt(stored) == MOBILE
 
 
+def test_a_template_is_as_long_in_every_language(
+    bank: Bank, manager: Person, login: Callable[..., Person], session: Session
+) -> None:
+    template = bank.world.ids["template"]
+    body = "【本行】尊敬的{surname}先生/女士，您的存款将于{fact:DUE}到期，续存可享专属利率，详询{branch}。"
+    session.execute(update(OutreachTemplateVersion).values(body=body))
+    session.commit()
+    english = login("Manager", language="en", username="boss")
+    for path in ("/outreachtemplateview/list/", f"/outreachtemplateview/show/{template}"):
+        assert "约 57 个字符，计 1 条短信（UCS-2）" in manager.get(path).text
+        assert "about 57 characters, 1 SMS (UCS-2)" in english.get(path).text
+    assert (
+        '<span class="clip" title="【本行】尊敬的〔客户姓氏〕'
+        in manager.get("/outreachtemplateview/list/").text
+    )
+
+
 def test_texts_are_shown_with_the_words_of_their_variables(
     bank: Bank, gateway: Gateway, manager: Person, session: Session
 ) -> None:

@@ -116,11 +116,12 @@ def template_version(template: OutreachTemplate) -> str:
 
 
 def template_length(template: OutreachTemplate) -> str:
-    """Return length and segments of an SMS with the opt-out sentence, without a customer's values."""
+    """Return about how long an SMS is with the opt-out sentence and a customer's values."""
     if template.channel != "sms" or not template.versions:
         return ""
-    length = preview(template.versions[0], None)["length"]
-    return length_text(length)
+    opt_out = settings.current().opt_out_sentence
+    length = templates.length(templates.typical(template_body(template), template.channel, opt_out))
+    return _("about %(length)s", length=length_text(length))
 
 
 def length_text(length: templates.Length) -> str:

@@ -104,6 +104,9 @@ def test_every_number_is_that_of_its_list(
         "/myworkview/list/": 4,
     }
     assert 2 in found["/auditstateview/list/?days=30"].values()
+    newest = pages["/datastateview/list/"].get("/datastateview/list/").text
+    files = re.findall(r'href="(/ingestfileview/show/\d+)"', newest)
+    assert len(files) == len(set(files)) > 0, "a file has one link to its page"
     assert auditor.get("/auditstateview/list/?days=x").status_code == 200
 
 
