@@ -52,7 +52,7 @@ def meaning(definition: RuleDef) -> str:
         _("cooldown %(n)s days", n=definition.cooldown_days),
     ]
     if definition.lead_filter:
-        parts.append(_("only leads of %(what)s", what=lead_filter_sentence(definition.lead_filter)))
+        parts.append(_("only these leads: %(what)s", what=lead_filter_sentence(definition.lead_filter)))
     if definition.holdout_percent:
         parts.append(_("%(n)s%% held out for comparison", n=_number(definition.holdout_percent)))
     if definition.products:

@@ -141,7 +141,7 @@ def _weekend(schedule: ScheduleDef) -> str:
     if isinstance(schedule.weekend, str):
         return labels.word(WEEKEND, schedule.weekend)
     # +200 % is an interval three times as long.
-    return _("with intervals stretched by %(n)s %%", n=f"{(schedule.weekend - 1) * 100:g}")
+    return _("with intervals stretched by %(n)s%%", n=f"{(schedule.weekend - 1) * 100:g}")
 
 
 def _ends(hours: Sequence[str]) -> dict[str, str]:

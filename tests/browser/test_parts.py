@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
+from flask import Flask, render_template
 from playwright.sync_api import expect
 from sqlalchemy.orm import Session
 
 from app.models import Backtest
+from app.rules.coverage import Turnover
 from tests.access.world import World
 from tests.browser.conftest import Visit
+from tests.browser.window import PHONE
 
 
 def test_a_segment_is_counted_while_it_is_typed(visit: Visit, world: World) -> None:
@@ -50,6 +55,22 @@ def test_the_effect_of_a_submitted_rule_is_loaded_after_the_page(visit: Visit, w
     part = window.page.locator("[aria-labelledby=turnover-title] .card-text")
     expect(part).to_have_attribute("aria-busy", "false")
     expect(part).not_to_contain_text("计算中…")
+
+
+def test_long_names_of_versions_do_not_widen_a_phone(visit: Visit, world: World, worker_app: Flask) -> None:
+    counted = Turnover(days=[(dt.date(2026, 11, 30), 82, 72)], gained=0, lost=10, kept=72)
+    with worker_app.test_request_context("/?lang=en"):
+        answer = render_template(
+            "approvals/turnover.html",
+            turnover=counted,
+            before="购车租赁意向与分期 v1",
+            after="购车租赁意向与分期 v2",
+        )
+    window = visit("Admin", width=PHONE, language="en")
+    window.page.route("**/approvalview/turnover/*", lambda route: route.fulfill(body=answer))
+    window.open(f"/approvalview/show/{world.ids['approval']}")
+    expect(window.page.locator("[aria-labelledby=turnover-title] table")).to_be_visible()
+    assert window.page.evaluate("document.documentElement.scrollWidth") == PHONE
 
 
 def test_progress_is_followed_and_its_end_reloads_the_page(

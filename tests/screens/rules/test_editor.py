@@ -127,7 +127,7 @@ def test_the_sentence_is_in_the_readers_language(
     assert english.startswith(
         "calls ≥ 3 in 7 days, at 华东中心机构, "
         "and active days < 2 in 3 days, from 20:00 to 2:00 the next day; "
-        "cooldown 7 days; only leads of source 官网预约; score:"
+        "cooldown 7 days; only these leads: source 官网预约; score:"
     )
 
 
