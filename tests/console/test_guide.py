@@ -56,6 +56,25 @@ def test_a_chapter_is_shown_safely(app: Flask) -> None:
         body = text.html("marketer", "en")
         found = text.find("CLAIM", "en")
     assert "<ol>" in body
-    assert '<img src="/guideview/picture/customer-en.png"' in body
+    picture = re.search(r'<img src="/guideview/picture/customer-en.png"[^>]*>', body)
+    assert picture
+    assert 'width="1280" height="' in picture[0], "the text does not jump when it is loaded"
     assert any(each.heading == "Claiming" and "<mark>" in each.excerpt for each in found)
     assert "<script>" not in text._MARKDOWN.render("<script>alert(1)</script> [x](javascript:alert(1))")
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_every_numbered_line_is_an_item_of_a_list(app: Flask, language: str) -> None:
+    with app.test_request_context():
+        for slug in SLUGS:
+            assert re.findall(r"(?m)^(?:<p>)?\d+\..*$", text.html(slug, language)) == [], slug
+
+
+def test_an_excerpt_begins_with_words_and_does_not_repeat_the_heading(app: Flask) -> None:
+    with app.test_request_context():
+        found = {(each.chapter, each.heading): each.excerpt for each in text.find("线索", "zh")}
+    assert found["线索名单", "线索名单"].startswith("<mark>线索</mark>就是名单上的存量客户")
+    assert [each for each in found.values() if re.match("…?[。，；：、）」 .]", each)] == []
+    with app.test_request_context():
+        by_heading = next(each for each in text.find("Claiming", "en") if each.heading == "Claiming")
+    assert by_heading.excerpt.startswith("Choose Claim in the list")

@@ -52,6 +52,10 @@ def _exact(time: dt.datetime) -> str:
     return labels.local(time).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
 
 
+def _minute(time: dt.datetime) -> str:
+    return f"{labels.local(time):%Y-%m-%d %H:%M}"
+
+
 def origin(entry: ChangeLog) -> Markup:
     """Return the source of an entry with its network address or request; of a known job only its name."""
     source = labels.word(entries.SOURCE, entry.source)
@@ -96,7 +100,9 @@ def chain_state() -> str:
     ).first()
     if last is None:
         return _("Nothing is sealed yet.")
-    sealed = _("%(n)s entries sealed, the last at %(time)s", n=f"{last.total:,}", time=_exact(last.sealed_at))
+    sealed = _(
+        "%(n)s entries sealed, the last at %(time)s", n=f"{last.total:,}", time=_minute(last.sealed_at)
+    )
     return f"{sealed} {_unsealed_note()}".strip()
 
 
@@ -109,7 +115,7 @@ def _unsealed_note() -> str:
     note = _(
         "The newest entries, %(n)s since %(time)s, are not sealed yet.",
         n=f"{left.entries:,}",
-        time=_exact(left.since),
+        time=_minute(left.since),
     )
     if held is None:
         return note

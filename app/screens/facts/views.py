@@ -36,7 +36,8 @@ class FactFileForm(FileForm):
     backfill = BooleanField(
         lazy_gettext("Backfill"),
         description=lazy_gettext(
-            "The bank knew the values on their dates, not only now. The batch says so for ever."
+            "The bank knew these values on their dates already, not only since the import. The batch keeps "
+            "this note."
         ),
     )
 
@@ -52,11 +53,11 @@ class FactView(TakesFiles, AsksForReason, ConsoleView):
         (
             lazy_gettext(
                 "Each row needs a person (lead number, ID number or its hash) and has a column for "
-                "each fact, headed by its code or name. An empty cell says nothing."
+                "each fact, headed by its code or name. Empty cells are ignored."
             ),
             lazy_gettext(
-                "A value is true on its date and known from the day before its delivery on; a backfill was "
-                "known on its date."
+                "A value holds from its date on. It counts as known from the day before its import, a "
+                "backfilled one from its own date."
             ),
             lazy_gettext(
                 "Before anything is written, you see how many values are new, unchanged or rejected, "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -11,7 +12,7 @@ from pathlib import Path
 from flask import url_for
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from app.console.help import CHAPTERS
 
@@ -20,6 +21,8 @@ PICTURES = DOCS / "screenshots"
 #: characters shown around what a search finds
 AROUND = 40
 MAX_FOUND = 30
+#: marks that an excerpt does not begin with
+MARKS = " ,.;:)。，；：、）」”"
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
 
 
@@ -75,7 +78,7 @@ def sections(slug: str, language: str) -> Iterator[Section]:
             text = _plain(token)
             if before == "heading_open":
                 heading = text
-            else:
+            elif text:
                 lines.append(text)
         before = token.type
     yield Section(anchor, heading, " ".join(lines))
@@ -101,10 +104,19 @@ def _to_addresses(token: Token) -> None:
         name = str(token.attrGet("src")).rsplit("/", 1)[-1]
         token.attrSet("src", url_for("GuideView.picture", name=name))
         token.attrSet("loading", "lazy")
+        for side, pixels in zip(("width", "height"), _size(PICTURES / name), strict=True):
+            token.attrSet(side, str(pixels))
     elif token.type == "link_open":
         chapter = re.fullmatch(r"(\w+)\.md", str(token.attrGet("href")))
         if chapter:
             token.attrSet("href", url_for("GuideView.show", slug=chapter[1]))
+
+
+@cache
+def _size(picture: Path) -> tuple[int, int]:
+    """Return width and height of a PNG file, so that the page keeps the room for it."""
+    width, height = struct.unpack(">II", picture.read_bytes()[16:24])
+    return width, height
 
 
 def contents(language: str) -> list[tuple[str, str]]:
@@ -117,16 +129,19 @@ def find(text: str, language: str) -> list[Found]:
     found: list[Found] = []
     for slug, chapter in contents(language):
         for section in sections(slug, language):
-            whole = f"{section.heading} {section.text}"
-            place = whole.lower().find(text.lower())
-            if place >= 0:
+            place = section.text.lower().find(text.lower())
+            if place >= 0 or text.lower() in section.heading.lower():
                 url = url_for("GuideView.show", slug=slug, _anchor=section.anchor)
-                found.append(Found(chapter, section.heading, url, _excerpt(whole, place, len(text))))
+                found.append(Found(chapter, section.heading, url, _excerpt(section.text, place, len(text))))
     return found[:MAX_FOUND]
 
 
 def _excerpt(text: str, place: int, length: int) -> Markup:
-    first, end = max(0, place - AROUND), place + length
-    before, after = text[first:place], text[end : end + AROUND]
-    marked = Markup("{}<mark>{}</mark>{}").format(escape(before), escape(text[place:end]), escape(after))
-    return Markup("{}{}{}").format("…" if first else "", marked, "…" if end + AROUND < len(text) else "")
+    """Return the words around a place, or the first ones when the place is negative."""
+    start, end = (place, place + length) if place >= 0 else (0, 0)
+    first = max(0, start - AROUND)
+    before = text[first:start].lstrip(MARKS) if first else text[:start]
+    marked = Markup("<mark>{}</mark>").format(text[start:end]) if end else ""
+    after = text[end : end + AROUND]
+    more = "…" if end + AROUND < len(text) else ""
+    return Markup("{}{}{}{}{}").format("…" if first else "", before, marked, after, more)

@@ -14,6 +14,7 @@ from markupsafe import Markup
 from wtforms import SelectField, StringField
 from wtforms.validators import DataRequired, ValidationError
 
+from app.console import formats
 from app.console.filters import ChoiceFilter
 from app.lib.settings import current_settings
 from app.models import Reminder
@@ -25,7 +26,7 @@ from app.reminders.labels import KIND, text_of
 def shown(reminder: Reminder) -> Any:
     """Return the text of a reminder in the reader's language; unread ones are bold."""
     text = text_of(reminder)
-    return text if reminder.read_at else Markup("<strong>{}</strong>").format(text)
+    return text if reminder.read_at else Markup("<strong>{}</strong>").format(formats.clip(text))
 
 
 class ReadState(ChoiceFilter):
