@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import re
 
+import pytest
 from flask import Flask
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -91,3 +92,21 @@ def test_variables_are_inserted_at_the_cursor_and_counted(
     page.get_by_label("渠道").select_option("call")
     expect(preview).to_contain_text("通读约 2 秒")
     expect(preview.get_by_role("link", name="填写我的手机号")).to_be_hidden()
+
+
+@pytest.mark.usefixtures("world")
+def test_nothing_is_counted_before_the_example_is_there(visit: Visit) -> None:
+    window = visit("Manager")
+    page = window.page
+    held: list[Route] = []
+    page.route("**/example/**", lambda route: held.append(route))
+    with page.expect_request("**/example/**"):
+        window.open("/outreachtemplateview/add")
+    preview = page.get_by_role("region", name="预览")
+    page.get_by_label("内容").fill("尊敬的{surname}先生")
+    expect(preview.locator(".outreach-text")).to_contain_text("尊敬的〔客户姓氏〕先生")
+    expect(preview).not_to_contain_text("条短信（")
+    assert held, "the example is on its way"
+    for route in held:
+        route.continue_()
+    expect(preview).to_contain_text("计 1 条短信（")

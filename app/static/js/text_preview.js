@@ -37,6 +37,8 @@ class Preview {
     this.data = JSON.parse(card.dataset.preview ?? "{}");
     /** @type {Example} */
     this.example = { number: 0, total: 0, who: "", held: "", values: {} };
+    // Placeholders are longer than what they stand for: nothing is counted before the example is there.
+    this.asked = false;
     for (const source of this.controls()) {
       source.addEventListener("input", () => this.draw());
       source.addEventListener("change", () => this.draw());
@@ -83,8 +85,8 @@ class Preview {
     const address = new URL(path, location.href);
     address.searchParams.set("n", String(number));
     const answer = await fetch(address, { headers: { Accept: "application/json" } });
-    if (!answer.ok) return;
-    this.example = await answer.json();
+    this.asked = true;
+    if (answer.ok) this.example = await answer.json();
     this.draw();
   }
 
@@ -97,7 +99,7 @@ class Preview {
       const text = rendered(body, { ...names, ...example.values }, optOut);
       return [
         make("blockquote", { className: "outreach-text", textContent: text }),
-        make("p", { className: "help num", textContent: lengthText(text, data) }),
+        make("p", { className: "help num", textContent: this.asked ? lengthText(text, data) : "\u00a0" }),
       ];
     });
     one("[data-texts]", this.card).replaceChildren(...blocks);
