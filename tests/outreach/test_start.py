@@ -94,7 +94,7 @@ def test_outside_contact_hours_everything_says_that_a_batch_waits(bank: Bank, ma
     rules, opens = closed_now()
     bank.rules(**rules)
     path = many(bank, hits)
-    assert re.search(rf"当前不在触达时段，将于 [-0-9 ]*{opens} 开始", manager.get(path).text)
+    assert re.search(rf"当前不在触达时段，将于 <time>[-0-9 ]*{opens}</time> 开始", manager.get(path).text)
     batch = bank.start(manager, hits)
     confirmed = bank.confirm(manager, batch).text
     assert re.search(rf"等待触达时段：将于 [-0-9 ]*{opens} 开始", confirmed), "the message says when it goes"
@@ -162,7 +162,14 @@ def test_the_list_shows_results_and_names_differ(bank: Bank, manager: Person) ->
     for hit, status in zip(ids, ("answered", "failed", "delivered"), strict=True):
         bank.session.execute(update(Outreach).where(Outreach.hit_id == hit).values(status=status))
     bank.session.commit()
-    assert "已发送 2 · 有回应 1 · 失败 1" in manager.get("/outreachbatchview/list/").text
+    counts = "已发送 2 · 有回应 1 · 失败 1"
+    batch_list = manager.get("/outreachbatchview/list/").text
+    assert f'<span class="clip" title="{counts}">' in batch_list, "narrow where it must be, whole on hover"
+    contacted = re.findall(
+        r'class="compact dated" title="([^"]*)"', manager.get("/customerview/list/?_flt_0_state=all").text
+    )
+    assert contacted, "customers with a last contact"
+    assert all(each.endswith(" · 短信") for each in contacted), "what is cut off is not the result"
 
 
 def test_a_scheduled_batch_can_be_cancelled(bank: Bank, manager: Person) -> None:

@@ -173,7 +173,8 @@ def last_contact(customer_id: int) -> Markup | str:
         return ""
     words = labels.contact_words(contact.channel) if contact.channel else STEP | ENDED
     channel = labels.word(labels.OUTREACH_CHANNEL, contact.channel) if contact.channel else ""
-    result = contact.name or " · ".join(filter(None, (channel, labels.word(words, contact.result))))
+    # The result comes first: a narrow cell cuts the end off.
+    result = contact.name or " · ".join(filter(None, (labels.word(words, contact.result), channel)))
     at = labels.local(contact.at)
     when = Markup('<time title="{}">{}</time>').format(f"{at:%Y-%m-%d %H:%M}", f"{at:%m-%d}")
     return Markup('<span class="compact dated" title="{}"><span>{}</span> <small>{}</small></span>').format(
