@@ -141,7 +141,7 @@ def claims(marked: int, confirmed: int) -> str:
     """Return what was marked as converted, and how much of it outcomes confirm; nothing when nothing was."""
     if not marked:
         return ""
-    return _("marked %(n)s, confirmed by outcomes %(m)s", n=f"{marked:,}", m=f"{confirmed:,}")
+    return _("marked %(n)s, %(m)s of them confirmed by outcomes", n=f"{marked:,}", m=f"{confirmed:,}")
 
 
 def verdict(compared: Comparison) -> str:

@@ -44,7 +44,7 @@ def cells(name: str, part: Part) -> list[tuple[str, str]]:
     plain = [f"{part.converted:,} / {part.people:,}", *map(yuan, (part.amount, part.margin, part.cost))]
     shown = [(text, "") for text in plain]
     if name in CONTACTED:
-        return [*shown, (f"{part.margin / part.cost:,.2f}" if part.cost else "—", "")]
+        return [*shown, (yuan(part.margin / part.cost) if part.cost else "—", "")]
     if part.brought is None:
         needed = _("needs a holdout group")
         return [*shown, ("—", needed), ("—", needed)]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import current_app
-from flask_babel import get_locale
+from flask_babel import get_locale, ngettext
 from flask_babel import gettext as _
 from sqlalchemy import func, select, update
 
@@ -270,8 +270,7 @@ class _BatchKind:
     permission = candidates.BULK
 
     def title(self, subject_id: int) -> str:
-        batch = _row(subject_id)
-        return _("Batch #%(id)s: %(name)s", id=batch.id, name=batch.name)
+        return _row(subject_id).name
 
     def state(self, subject_id: int) -> str:
         batch = _row(subject_id)
@@ -296,7 +295,7 @@ class _BatchKind:
             Change(_("Channel"), "", labels.word(labels.OUTREACH_CHANNEL, batch.channel)),
             Change(_("Who is contacted"), "", who(batch, _conditions(payload))),
             *(_text_change(batch, *text) for text in variants.texts(batch)),
-            Change(_("To be contacted"), "", f"{batch.planned.get('go', 0):,}"),
+            Change(_("To be contacted"), "", _hits(batch.planned.get("go", 0))),
             Change(_("Held back"), "", _held(batch)),
             Change(_("Planned cost"), "", f"¥{cost.planned(batch):,.2f}"),
             Change(_("Starts"), "", start_time.in_words(batch)),
@@ -337,9 +336,13 @@ def _conditions(payload: dict[str, Any]) -> list[str]:
     return list(payload.get("conditions", {}).get(str(get_locale()), []))
 
 
+def _hits(n: int) -> str:
+    return ngettext("%(n)s hit", "%(n)s hits", n, n=f"{n:,}")
+
+
 def _held(batch: OutreachBatch) -> str:
     held = batch.planned.get("held", {})
-    total = f"{sum(held.values()):,}"
+    total = _hits(sum(held.values()))
     if not held:
         return total
     reasons = labels.enumerated(f"{labels.word(REASONS, code)} {n:,}" for code, n in held.items())

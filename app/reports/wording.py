@@ -301,7 +301,13 @@ def _money(name: str, parts: Sequence[MoneyPart], days: int) -> Table:
 
 def _money_row(name: str, shown: str, part: MoneyFigures) -> list[str]:
     cells = money_words.cells(name, part)
-    return [shown, *(f"{text} ({interval})" if interval else text for text, interval in cells)]
+    return [
+        shown,
+        *(
+            _("%(text)s (%(interval)s)", text=text, interval=interval) if interval else text
+            for text, interval in cells
+        ),
+    ]
 
 
 def _name(dimension: str, part: Part | MoneyPart) -> str:

@@ -201,8 +201,9 @@ def test_who_approves_reads_name_and_start(
     batch, start = bank.start(manager, bank.people(2)), at(2, "10:00")
     manager.submit(f"/outreachbatchview/confirm/{batch}", {"start": start, "reason": "季度活动"})
     asked = session.scalars(select(Approval).order_by(Approval.id.desc()).limit(1)).one()
-    assert NAME in asked.title
+    assert asked.title == NAME, "a title is the same in every language"
     assert ["活动名称", "", NAME] in asked.changes["zh"]
+    assert ["将触达", "", "2 条命中"] in asked.changes["zh"]
     assert ["开始时间", "", f"{start[1]} 10:00"] in asked.changes["zh"]
     checker = login("Manager", username="checker")
     checker.submit(f"/approvalview/approve/{asked.id}", {"note": ""})

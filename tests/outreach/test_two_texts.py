@@ -197,7 +197,7 @@ def test_which_did_better(bank: Bank, manager: Person, second: OutreachTemplate)
     page = manager.get(f"/outreachbatchview/show/{batch}").text
     assert "尚未收到业务结果" not in page
     assert page.count("系统确认") == 1, "nobody marked anything of B"
-    assert "标记 2，系统确认 2" in page
+    assert "标记 2（系统确认 2）" in page
     shown = page[page.index('id="comparison"') : page.index("触达与拦截")]
     assert re.findall(r'<th scope="[a-z]+"[^>]*>([^<]*转化[^<]*)', shown) == ["转化"], (
         "one number is called so"

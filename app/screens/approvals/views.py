@@ -83,7 +83,7 @@ class ApprovalView(ConsoleView):
         "requested_at": lazy_gettext("Requested at"),
         "expires_at": lazy_gettext("Valid until"),
         "decided_by": lazy_gettext("Decided by"),
-        "decided_at": lazy_gettext("Decided"),
+        "decided_at": lazy_gettext("Decided at"),
         "note": lazy_gettext("Note"),
     }
     formatters_columns = {

@@ -336,7 +336,13 @@ def _leaves(path: Path, value: Any) -> Iterator[tuple[Path, Any]]:
 
 def part_label(table: str, path: Path) -> str:
     """Return the label of a field or of a part within it, the outer ones first."""
-    return " › ".join(field_label(table, each) for each in path)
+    return " › ".join(_part_label(table, path[: n + 1]) for n in range(len(path)))
+
+
+def _part_label(table: str, path: Path) -> str:
+    within = [_WITHIN[each] for each in path[:-1] if each in _WITHIN]
+    words = next((each[path[-1]] for each in within if path[-1] in each), None)
+    return field_label(table, path[-1]) if words is None else str(words)
 
 
 def _value(table: str, path: Path, value: Any, limit: int | None) -> Markup:
@@ -514,6 +520,7 @@ WORDS: dict[str, Any] = {
     "push.outcome": OUTCOME,
     "suppression.reason": REASON,
     "tag.colour": COLOUR,
+    "outreach_batch.gateway": labels.GATEWAY,
     "target.stop_reason": STOP_REASON,
     "subject_request.kind": labels.SUBJECT_KIND,
     "institution.category": labels.CATEGORY,
@@ -558,6 +565,11 @@ _KEYS: dict[str, Any] = {
     "file_digest": lazy_gettext("SHA-256 of the file"),
     "not_sealed": lazy_gettext("Entries not sealed yet"),
     "count": lazy_gettext("Count"),
+}
+#: words of keys that mean something else outside of the part around them, by that part
+_WITHIN: dict[str, dict[str, Any]] = {
+    "held": REASONS,
+    "texts": {"segments": lazy_gettext("SMS segments")},
 }
 #: words of codes within structured fields
 _CODES: dict[str, Any] = {

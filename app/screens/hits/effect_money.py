@@ -184,4 +184,4 @@ def _a_person(difference: Estimate | None) -> str:
     if difference is None:
         return ""
     more, interval = money_words.money(difference)
-    return _("a person %(more)s more (%(interval)s)", more=more, interval=interval)
+    return _("%(more)s more a person (%(interval)s)", more=more, interval=interval)

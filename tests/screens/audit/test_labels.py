@@ -47,6 +47,13 @@ def test_every_table_and_field_has_a_name(language: str, app: Flask) -> None:
         assert [pair for pair in shown if entries_page.field_label(*pair) == pair[1]] == []
 
 
+def test_parts_are_told_by_what_they_are_within(app: Flask) -> None:
+    with app.test_request_context(headers={"Accept-Language": "zh"}):
+        planned = [("held", "converted"), ("held", "opted_out"), ("texts", "9", "segments")]
+        told = [entries_page.part_label("outreach_batch", each) for each in planned]
+        assert told == ["已拦截 › 触达前已转化", "已拦截 › 在免打扰名单中", "文案 › 9 › 短信条数"]
+
+
 def test_parts_of_structured_fields_and_kinds_have_names(app: Flask) -> None:
     with app.test_request_context():
         parts = [(table, name) for table, of in STRUCTURED.items() for one in of for name in one.model_fields]

@@ -132,7 +132,12 @@ def test_money_is_shown_once_outcomes_are_there(
 
     assert "No outcomes have been delivered" in money()
     bank.deliver()
-    assert re.search(r"a person -?¥[0-9.,]+ more \(-?¥[0-9.,]+ – -?¥[0-9.,]+\)", money("rule"))
+    told = re.sub(r"<[^>]+>", "", money("rule"))
+    assert re.search(r"-?¥[0-9.,]+ more a person \(-?¥[0-9.,]+ – -?¥[0-9.,]+\)", told)
+    assert re.search(r'<span class="one-line">\(-?¥[0-9.,]+</span>', money("rule")), (
+        "a sign stays with its amount"
+    )
+    assert 'data-label="Margin caused"' in money("rule"), "phones show each figure below its head"
     assert "Total" in money("branch")
     for contacted in ("template", "batch"):
         assert "Everybody here was contacted" in money(contacted)
