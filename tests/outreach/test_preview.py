@@ -132,8 +132,8 @@ def test_a_template_is_as_long_in_every_language(
     session.commit()
     english = login("Manager", language="en", username="boss")
     for path in ("/outreachtemplateview/list/", f"/outreachtemplateview/show/{template}"):
-        assert "约 57 个字符，计 1 条短信（UCS-2）" in manager.get(path).text
-        assert "about 57 characters, 1 SMS (UCS-2)" in english.get(path).text
+        assert "约 57 个字符，计 1 条短信<" in manager.get(path).text
+        assert "about 57 characters, 1 SMS<" in english.get(path).text
     assert (
         '<span class="clip" title="【本行】尊敬的〔客户姓氏〕'
         in manager.get("/outreachtemplateview/list/").text

@@ -121,7 +121,7 @@ def template_length(template: OutreachTemplate) -> str:
         return ""
     opt_out = settings.current().opt_out_sentence
     length = templates.length(templates.typical(template_body(template), template.channel, opt_out))
-    return _("about %(length)s", length=length_text(length))
+    return _("about %(chars)s characters, %(segments)s SMS", chars=length.chars, segments=length.segments)
 
 
 def length_text(length: templates.Length) -> str:
