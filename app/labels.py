@@ -53,7 +53,7 @@ OUTREACH_STATUS = {
 _SMS_STATUS = OUTREACH_STATUS | {"answered": lazy_gettext("Replied")}
 _CALL_STATUS = OUTREACH_STATUS | {
     "queued": lazy_gettext("Waiting to be called"),
-    "sent": lazy_gettext("Call placed"),
+    "sent": lazy_gettext("Called"),
 }
 GATEWAY = {"sandbox": lazy_gettext("Sandbox (contacts nobody)")}
 LEAD_STATUS = {

@@ -382,7 +382,7 @@ class OutreachBatchView(NamesTexts, WithProgress, ConsoleView):
 
     @action(
         "cancel",
-        lazy_gettext("Cancel the batch"),
+        lazy_gettext("Cancel batch"),
         lazy_gettext(
             "Stop contacting the remaining customers of this batch? Contacts already made are not affected."
         ),
