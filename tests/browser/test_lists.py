@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from playwright.sync_api import expect
+from sqlalchemy.orm import Session
 
+from app.models import Lead
 from tests.access.world import World
 from tests.browser.conftest import Visit
-from tests.browser.window import WIDTHS
+from tests.browser.window import PHONE, WIDTHS
 
 
 @WIDTHS
@@ -63,3 +65,19 @@ def test_what_a_row_cuts_off_is_told_and_its_other_actions_are_in_a_menu(world: 
     expect(row.get_by_role("button", name="停用")).to_be_visible()
     window.page.keyboard.press("Escape")
     expect(row.get_by_role("button", name="停用")).to_be_hidden()
+
+
+def test_on_a_phone_all_parts_of_a_cell_stand_beside_its_label(
+    world: World, visit: Visit, session: Session
+) -> None:
+    lead = session.get_one(Lead, world.ids["lead_home"])
+    lead.opted_out = True
+    session.commit()
+    window = visit("Manager", width=PHONE)
+    window.open("/leadview/list/")
+    cell = window.row(lead.lead_no).locator("[data-label=客户姓名]")
+    line, mark = cell.bounding_box(), cell.locator(".tag-disturb").bounding_box()
+    assert line
+    assert mark
+    assert mark["x"] >= line["x"] + 112, "right of the label"
+    assert mark["y"] + mark["height"] <= line["y"] + 32, "on one line with the name"
