@@ -14,6 +14,7 @@ from app.errors import DomainError
 from app.facts import catalogue
 from app.facts.definition import FactDef, holds_number
 from app.models import FactDefinition, Segment
+from tests.console.test_translations import words_of
 from tests.leads.support import id_number
 
 FILE = """\
@@ -122,3 +123,22 @@ def test_the_screen_says_what_does_not_fit(login: Any, session: Session) -> None
     )
     session.refresh(made)
     assert (made.name, made.kind, made.choices, made.purpose) == ("级别", "choice", ["普通"], "risk")
+
+
+def test_the_page_names_a_fact_in_the_readers_language_and_rounds_money_only(
+    login: Any, session: Session
+) -> None:
+    people = {each: login("Manager", username=each, language=each) for each in ("en", "zh")}
+
+    def shown(fact: FactDefinition, language: str) -> str:
+        return " ".join(words_of(people[language].get(f"/factview/show/{fact.id}").text).split())
+
+    common = {"name_en": "assets", "purpose": "marketing", "keep_days": 90, "updated_by": "x"}
+    money = FactDefinition(code="aum", name="金融资产", kind="money", round_to=1000, **common)
+    text = FactDefinition(code="note", name="备注信息", kind="text", **common)
+    session.add_all([money, text])
+    session.commit()
+    assert "Facts assets" in shown(money, "en")
+    assert "客户事实 金融资产" in shown(money, "zh")
+    assert "Rounded in texts to 1000" in shown(money, "en")
+    assert "Rounded in texts to —" in shown(text, "en")

@@ -23,6 +23,7 @@ from app.facts.approval import FACTS
 from app.facts.definition import DEFAULT_KEEP_DAYS, MAX_ROUND_TO, PERSON_HEADERS, FactDef, checked_def
 from app.models import FactDefinition
 from app.screens.leads.uploading import FileForm, FileGuide, TakesFiles
+from app.segments.sentence import name_of
 
 
 class FactFileForm(FileForm):
@@ -79,6 +80,8 @@ class FactView(TakesFiles, AsksForReason, ConsoleView):
         "No facts yet. Define what the bank knows about its customers, such as assets or a due date, "
         "then import the values."
     )
+    # Only amounts of money are rounded.
+    computed = {"rounding": lambda fact: fact.round_to if fact.kind == "money" else ""}
     base_order = ("code", "asc")
     list_columns = ["code", "name", "kind", "unit", "purpose", "sensitive", "keep_days", "updated_at"]
     column_terms = {"purpose": "purpose", "keep_days": "keep_days"}
@@ -88,7 +91,7 @@ class FactView(TakesFiles, AsksForReason, ConsoleView):
     filter_choices = {"kind": labels.FACT_KIND, "purpose": labels.PURPOSE}
     show_columns = [
         *("code", "name", "name_en", "kind", "unit", "choices", "purpose", "sensitive", "keep_days"),
-        *("round_to", "updated_by", "updated_at"),
+        *("rounding", "updated_by", "updated_at"),
     ]
     add_columns = [
         *("code", "name", "name_en", "kind", "unit", "choices", "purpose", "sensitive", "keep_days"),
@@ -107,7 +110,7 @@ class FactView(TakesFiles, AsksForReason, ConsoleView):
         "purpose": lazy_gettext("Purpose"),
         "sensitive": lazy_gettext("Sensitive"),
         "keep_days": lazy_gettext("Days kept"),
-        "round_to": lazy_gettext("Rounded in texts to"),
+        **dict.fromkeys(("round_to", "rounding"), lazy_gettext("Rounded in texts to")),
         "updated_by": lazy_gettext("Changed by"),
         "updated_at": lazy_gettext("Changed"),
     }
@@ -161,8 +164,8 @@ class FactView(TakesFiles, AsksForReason, ConsoleView):
     }
 
     def heading(self, item: Any) -> str:
-        """Return the name of the fact."""
-        return str(item.name)
+        """Return the name of the fact in the language of the reader."""
+        return name_of(item)
 
     def list_links(self) -> list[Link]:
         """Return the link to import a file of values."""
