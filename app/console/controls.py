@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
+from unicodedata import east_asian_width
 
 from flask import render_template
 from flask_babel import gettext as _
@@ -179,13 +180,19 @@ def _checklist(field: Any) -> Markup:
         boxes = Markup('<p class="help">{}</p>').format(_("Nothing to choose from yet."))
     texts = [str(text) for _value, text, *_rest in options]
     longest = max(map(len, texts), default=0)
+    widest = max(map(_width, texts), default=0)
     if any(text.startswith(INDENT) for text in texts):
         kind = " checklist-tree"
     else:
-        kind = " checklist-long" if longest > 28 else " checklist-short" if longest < 8 else ""
+        kind = " checklist-long" if widest > 28 else " checklist-short" if longest < 8 else ""
     return Markup('<div class="checklist{}">{}<div class="checklist-boxes">{}</div></div>').format(
         kind, finder, boxes
     )
+
+
+def _width(text: str) -> int:
+    """Return the width of a text in Latin letters; a Chinese character takes two."""
+    return sum(2 if east_asian_width(char) in "WF" else 1 for char in text)
 
 
 def _box(field: Any, place: int, choice: Iterable[Any]) -> Markup:
