@@ -124,7 +124,7 @@ class LeadView(
         "updated_at": lazy_gettext("Changed"),
     }
     description_columns = {
-        "source": lazy_gettext("Where the customer came from, such as 官网预约 or 线下活动."),
+        "source": lazy_gettext("Where the customer came from, such as a booking on the website or an event."),
     }
     formatters_columns = {
         "lead_no": formats.code,

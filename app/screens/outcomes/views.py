@@ -129,7 +129,7 @@ class OutcomeView(TakesFiles, ConsoleView):
         "margin_shown": lazy_gettext("Margin"),
         "batch_id": lazy_gettext("Import batch"),
         "batch": lazy_gettext("Import batch"),
-        "told_at": lazy_gettext("Last told"),
+        "told_at": lazy_gettext("Last delivered"),
         "corrections": lazy_gettext("Corrections"),
         "former": lazy_gettext("Former values"),
     }
