@@ -7,22 +7,19 @@ from typing import Any
 
 from app import labels
 from app.console import formats, people
+from app.facts import catalogue
 from app.facts import subject as fact_subject
 from app.lib.amounts import yuan
 from app.models import Lead
 from app.outcomes import subject as outcome_subject
+from app.screens.facts.words import value_text
 from app.screens.leads.suppression_page import REASON
-
-
-def _value(value: Any) -> str:
-    """Return the value of a fact as text, without its unit."""
-    if isinstance(value, bool):
-        return str(labels.yes_no(value))
-    return f"{value:,}" if isinstance(value, int | float) else str(value)
+from app.segments import sentence
 
 
 def held_page(lead: Lead, answer: dict[str, Any]) -> dict[str, Any]:
     """Return what the template needs of ``app.leads.subject.collect_data``: each table as rows of cells."""
+    facts = {fact.code: fact for fact in catalogue.definitions().values()}
     return {
         "lead": lead,
         "held": answer,
@@ -36,7 +33,12 @@ def held_page(lead: Lead, answer: dict[str, Any]) -> dict[str, Any]:
         ],
         "calls": [(day["date"], day["calls"], day["institutions"]) for day in answer["activity"]],
         fact_subject.NAME: [
-            (f["as_of"], f["name"], _value(f["value"]), labels.word(labels.PURPOSE, f["purpose"]))
+            (
+                f["as_of"],
+                sentence.name_of(facts[f["code"]]),
+                value_text(facts[f["code"]], f["value"]),
+                labels.word(labels.PURPOSE, f["purpose"]),
+            )
             for f in answer[fact_subject.NAME]
         ],
         outcome_subject.NAME: [

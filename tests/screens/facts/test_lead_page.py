@@ -36,3 +36,14 @@ def test_what_is_known_with_its_dates_and_sensitive_values_only_for_those_who_ma
     assert "2027-01-31" not in seen
     other = session.scalars(select(Lead.id).where(Lead.lead_no == "L1002")).one()
     assert "Nothing is known of this customer." in auditor.get(f"/leadview/show/{other}").text
+
+
+def test_data_held_about_a_customer_names_facts_with_their_unit_in_the_language_of_the_page(
+    app: Flask, bank: Bank, session: Session, login: Callable[..., Person]
+) -> None:
+    bank.rows(["lead_no", "aum", "payroll"], ["L1001", "36900", "否"])
+    lead = session.scalars(select(Lead.id).where(Lead.lead_no == "L1001")).one()
+    for language, fact in (("zh", "金融资产 36,900 元 营销"), ("en", "assets 36,900 元 Marketing")):
+        admin = login("Admin", username=f"root-{language}", language=language)
+        page = admin.get(f"/subjectrequestview/held/{lead}").text
+        assert fact in " ".join(words_of(page).split())
