@@ -168,7 +168,15 @@ class MyPasswordForm(DynamicForm):  # type: ignore[misc]
 class ProfileForm(DynamicForm):  # type: ignore[misc]
     """The settings that users may change for themselves."""
 
-    language = SelectField(lazy_gettext("Language"), choices=LANGUAGES, widget=Select2Widget())
+    language = SelectField(
+        lazy_gettext("Language"),
+        description=lazy_gettext(
+            "The language of the pages from now on and of mails to you. The switch beside your name holds "
+            "until you log out."
+        ),
+        choices=LANGUAGES,
+        widget=Select2Widget(),
+    )
     phone = StringField(
         lazy_gettext("My mobile number"),
         description=lazy_gettext(

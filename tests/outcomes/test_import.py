@@ -108,7 +108,7 @@ def test_a_correction_keeps_what_was_told_before(bank: Bank, session: Session, l
     assert page.count("until 20") == 2
     assert "L1000, 存款" in page
     assert f'<a href="/importbatchview/show/{outcome.batch_id}">#{outcome.batch_id} ' in page
-    assert '<small class="muted">by the margin rate</small> ¥' in page
+    assert '<span><small class="muted">by the margin rate</small> ¥' in page
 
 
 def test_workbooks_and_parquet_are_read_alike(bank: Bank, session: Session, tmp_path: Path) -> None:

@@ -517,6 +517,7 @@ WORDS: dict[str, Any] = {
     "job_run.status": labels.RUN_STATUS,
     "export_job.status": labels.RUN_STATUS,
     "log_correction.status": labels.RUN_STATUS,
+    "outreach.gateway": labels.GATEWAY,
     "push.outcome": OUTCOME,
     "suppression.reason": REASON,
     "tag.colour": COLOUR,

@@ -101,7 +101,7 @@ def chain_state() -> str:
     if last is None:
         return _("Nothing is sealed yet.")
     sealed = _(
-        "%(n)s entries sealed, the last at %(time)s", n=f"{last.total:,}", time=_minute(last.sealed_at)
+        "%(n)s entries sealed, the last at %(time)s.", n=f"{last.total:,}", time=_minute(last.sealed_at)
     )
     return f"{sealed} {_unsealed_note()}".strip()
 

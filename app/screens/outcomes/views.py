@@ -30,7 +30,7 @@ def _margin(item: Outcome) -> Any:
     if item.margin is not None:
         return yuan(item.margin)
     margin = yuan(item.amount * item.product.margin_rate)
-    return Markup('<small class="muted">{}</small> {}').format(_("by the margin rate"), margin)
+    return Markup('<span><small class="muted">{}</small> {}</span>').format(_("by the margin rate"), margin)
 
 
 def _former(item: Outcome) -> Any:
@@ -127,7 +127,7 @@ class OutcomeView(TakesFiles, ConsoleView):
         "on_date": lazy_gettext("Date"),
         "amount_shown": lazy_gettext("Amount"),
         "margin_shown": lazy_gettext("Margin"),
-        "batch_id": lazy_gettext("Import batch"),
+        "batch_id": lazy_gettext("Import batch no."),
         "batch": lazy_gettext("Import batch"),
         "told_at": lazy_gettext("Last delivered"),
         "corrections": lazy_gettext("Corrections"),

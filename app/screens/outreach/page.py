@@ -550,12 +550,14 @@ def gateway_settings(row: OutreachGateway) -> Markup:
     """Return the settings, one per line; of the secret only whether it is set."""
     line = Markup("<div><dt>{}</dt><dd>{}</dd></div>")
     set_here = {name: label for name, label in http_gateway.LABELS.items() if name in row.settings}
-    values = [(label, _text(row.settings[name])) for name, label in set_here.items()]
+    values = [(label, _text(name, row.settings[name])) for name, label in set_here.items()]
     values.append((_("Secret"), _("stored, never shown") if row.secret_cipher else _("not set")))
     return Markup("<dl class='facts'>{}</dl>").format(Markup("").join(line.format(*each) for each in values))
 
 
-def _text(value: Any) -> str:
+def _text(name: str, value: Any) -> str:
+    if name == "seconds":
+        return _("%(n)s s", n=value)
     if isinstance(value, float):
         return f"{value:g}"
     return ", ".join(value) if isinstance(value, list) else str(value) or "—"
