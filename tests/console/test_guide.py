@@ -77,4 +77,6 @@ def test_an_excerpt_begins_with_words_and_does_not_repeat_the_heading(app: Flask
     assert [each for each in found.values() if re.match("…?[。，；：、）」 .]", each)] == []
     with app.test_request_context():
         by_heading = next(each for each in text.find("Claiming", "en") if each.heading == "Claiming")
+        queue = next(each for each in text.find("lead", "en") if each.heading == "Finding things")
     assert by_heading.excerpt.startswith("Choose Claim in the list")
+    assert queue.excerpt.startswith("…the beginning of a customer"), "no word is cut"

@@ -137,11 +137,19 @@ def find(text: str, language: str) -> list[Found]:
 
 
 def _excerpt(text: str, place: int, length: int) -> Markup:
-    """Return the words around a place, or the first ones when the place is negative."""
+    """Return the words around a place, or the first ones when the place is negative; no word is cut."""
     start, end = (place, place + length) if place >= 0 else (0, 0)
-    first = max(0, start - AROUND)
+    first, last = max(0, start - AROUND), min(len(text), end + AROUND)
+    while 0 < first < start and _inside_word(text, first):
+        first += 1
+    while end < last < len(text) and _inside_word(text, last):
+        last -= 1
     before = text[first:start].lstrip(MARKS) if first else text[:start]
     marked = Markup("<mark>{}</mark>").format(text[start:end]) if end else ""
-    after = text[end : end + AROUND]
-    more = "…" if end + AROUND < len(text) else ""
-    return Markup("{}{}{}{}{}").format("…" if first else "", before, marked, after, more)
+    more = "…" if last < len(text) else ""
+    return Markup("{}{}{}{}{}").format("…" if first else "", before, marked, text[end:last].rstrip(), more)
+
+
+def _inside_word(text: str, place: int) -> bool:
+    """Whether a place lies between two letters or digits of a Latin word."""
+    return all(each.isascii() and each.isalnum() for each in text[place - 1 : place + 1])
