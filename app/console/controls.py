@@ -55,6 +55,11 @@ def _drawn(kind: str, attributes: dict[str, Any]) -> Markup:
     return Markup(render_template(f"widgets/{kind}.html", attributes=named))  # noqa: S704 - an escaping template
 
 
+class _FloatWidget(widgets.NumberInput):
+    def __call__(self, field: Any, **attributes: Any) -> Markup:
+        return super().__call__(field, value=field._value().removesuffix(".0"), **attributes)
+
+
 class _DateWidget(widgets.TextInput):
     def __call__(self, field: Any, **attributes: Any) -> Markup:
         return date_input(id=field.id, name=field.name, value=field._value(), **attributes)
@@ -73,7 +78,7 @@ class _FileWidget(widgets.FileInput):
 _WIDGETS: dict[str, Any] = {
     "BooleanField": widgets.CheckboxInput(),
     "IntegerField": widgets.NumberInput(step="1"),
-    "FloatField": widgets.NumberInput(step="any"),
+    "FloatField": _FloatWidget(step="any"),
     "DecimalField": widgets.NumberInput(step="any"),
     "DateField": _DateWidget(),
     "TimeField": _TimeWidget(),

@@ -34,7 +34,7 @@ PAGE_SIZE_COOKIE = "page_size"
 #: bulk actions that come first
 CONTACTS = ("sms", "call")
 #: columns that hold sentences and need a wide cell
-SENTENCES = ("sentence", "reason", "summary", "text", "body", "counts")
+SENTENCES = ("sentence", "reason", "summary", "text", "body", "counts", "role_purpose")
 #: words beside a row, and their length in Latin letters; with more, all but the first ones are in a menu
 MAX_WORDS, MAX_LENGTH = 3, 32
 

@@ -34,7 +34,6 @@ def _move_below(old: str, new: str) -> None:
     )
 
 
-def tree_name(branch: Branch) -> str:
-    """Return the name, indented by the branch's depth in the tree."""
-    depth = max(branch.path.count("/") - 2, 0)
-    return "\u3000" * depth + ("└ " if depth else "") + branch.name
+def depth(branch: Branch) -> int:
+    """Return how many branches are above the branch in the tree."""
+    return max(branch.path.count("/") - 2, 0)

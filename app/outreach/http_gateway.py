@@ -43,7 +43,7 @@ LABELS: dict[str, Any] = {
     "rejected": lazy_gettext("Results that mean rejected for good"),
     "busy": lazy_gettext("Results that mean try again later"),
     "absent": lazy_gettext("Results that mean the key is unknown"),
-    "seconds": lazy_gettext("Answer timeout"),
+    "seconds": lazy_gettext("Answer time-out"),
     "per_second": lazy_gettext("Messages per second"),
 }
 

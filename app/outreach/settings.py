@@ -197,7 +197,7 @@ class _SettingKind:
     permission = ("can_change", "OutreachSettingView")
 
     def title(self, subject_id: int) -> str:
-        return _("Outreach settings #%(id)s", id=subject_id)
+        return _("Outreach rules #%(id)s", id=subject_id)
 
     def state(self, subject_id: int) -> str:
         row, active = _row(subject_id), in_force()

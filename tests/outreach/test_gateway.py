@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
@@ -88,6 +89,18 @@ def test_a_sound_gateway(bank: Bank, gateway: Gateway, login: Callable[..., Pers
     assert len(gateway.taken) == len(gateway.requests) == 60
     refs = bank.session.scalars(select(Outreach.gateway_ref).where(Outreach.batch_id == batch)).all()
     assert all(ref.startswith("G-") for ref in refs)
+
+
+def test_settings_have_units_and_no_empty_places(
+    bank: Bank, gateway: Gateway, login: Callable[..., Person]
+) -> None:
+    admin = login("Admin", username="second", language="en")
+    key = bank.session.scalars(select(OutreachGateway.id)).one()
+    page = admin.get(f"/outreachgatewayview/show/{key}").text
+    assert "<dd>20 s</dd>" in page
+    assert re.search(r'name="cost_sms"[^>]*value="0\.05"', admin.get("/outreachsettingview/change").text)
+    assert re.search(r'name="control_percent"[^>]*value="0"', admin.get("/outreachsettingview/change").text)
+    assert "Leave empty to keep the current one" not in admin.get("/outreachgatewayview/add").text
 
 
 @pytest.mark.parametrize("manner", ["hang", "500_after"])

@@ -9,6 +9,7 @@ from flask_appbuilder.actions import action
 from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
+from markupsafe import Markup
 from wtforms import BooleanField, StringField
 from wtforms.validators import DataRequired, Length, Optional
 
@@ -229,11 +230,18 @@ class LeadView(
         return self.back()
 
 
+def _tree_name(branch: Branch) -> Markup:
+    """Return the name, indented by the branch's depth in the tree; narrow screens leave out the mark."""
+    depth = branches.depth(branch)
+    mark = "\u3000" * depth + "└ " if depth else ""
+    return Markup('<span class="tree-mark">{}</span>{}').format(mark, branch.name)
+
+
 class BranchView(ConsoleView):
     """The branch tree that row scope is based on."""
 
     model = Branch
-    computed = {"tree_name": branches.tree_name}
+    computed = {"tree_name": _tree_name}
     about = lazy_gettext("The branches of the bank as a tree; they decide which customers a person sees.")
     empty_hint = lazy_gettext("No branches yet. Add the head office first, then the branches below it.")
     list_title = lazy_gettext("Branches")

@@ -185,7 +185,7 @@ class SettingForm(DynamicForm):  # type: ignore[misc]
     control_percent = FloatField(
         LABELS["control_percent"],
         description=lazy_gettext(
-            "A stable share of all customers that marketing leaves alone for a calendar year, at most 20; it"
+            "A stable share of all customers that marketing leaves alone for a calendar year, at most 20%; it"
             " measures what the whole platform causes. 0: no such group."
         ),
         validators=[Optional(), NumberRange(0, 20)],

@@ -16,6 +16,7 @@ FIELDS = (
     *("url", "status_url", "request", "status_request", "result", "ref"),
     *(*LISTS, "seconds", "per_second"),
 )
+UNITS = {"seconds": lazy_gettext("seconds"), "per_second": lazy_gettext("per second")}
 _HELP: dict[str, Any] = {
     "url": lazy_gettext(
         "For example https://sms.example.com/send; its host must be listed in WEBHOOK_ALLOW."
@@ -43,8 +44,8 @@ def _lines(name: str, *validators: Any) -> TextAreaField:
     )
 
 
-def fields() -> dict[str, Any]:
-    """Return the fields of the settings and the secret."""
+def fields(*, new: bool = False) -> dict[str, Any]:
+    """Return the fields of the settings and the secret, for a gateway that is there or for a new one."""
     return {
         "url": _line("url", DataRequired(), Length(max=1000)),
         "status_url": _line("status_url", Optional(), Length(max=1000)),
@@ -57,9 +58,9 @@ def fields() -> dict[str, Any]:
         "per_second": FloatField(LABELS["per_second"], validators=[InputRequired(), NumberRange(1, 1000)]),
         "secret": PasswordField(
             lazy_gettext("Secret"),
-            description=lazy_gettext(
-                "Signs the requests and is never shown. Leave empty to keep the current one."
-            ),
+            description=lazy_gettext("Signs the requests and is never shown; 16 characters or more.")
+            if new
+            else lazy_gettext("Signs the requests and is never shown. Leave empty to keep the current one."),
             validators=[Optional(), Length(min=16, max=200)],
             widget=BS3PasswordFieldWidget(),
         ),

@@ -82,7 +82,7 @@ class OutreachSettingView(ConsoleView):
 
     def heading(self, item: OutreachSetting) -> str:
         """Return the title with the number."""
-        return _("Outreach settings #%(id)s", id=item.id)
+        return _("Outreach rules #%(id)s", id=item.id)
 
     add_columns = edit_columns = ["reason"]
     _history = ["status", "reason", "created_by", "created_at", "activated_by", "activated_at"]
@@ -208,7 +208,7 @@ class OutreachGatewayView(ConsoleView):
     show_columns = ["name", "channel", "active", "health", "says", "updated_by", "updated_at"]
     add_columns = ["name", "channel", *gateway_form.FIELDS, "secret"]
     edit_columns = ["name", *gateway_form.FIELDS, "secret"]
-    units = {"seconds": lazy_gettext("seconds"), "per_second": lazy_gettext("per second")}
+    units = gateway_form.UNITS
     label_columns = {
         "name": lazy_gettext("Name"),
         "channel": lazy_gettext("Channel"),
@@ -225,7 +225,7 @@ class OutreachGatewayView(ConsoleView):
     }
     validators_columns = {"name": [DataRequired(), Length(max=64)]}
     edit_form_extra_fields = gateway_form.fields()
-    add_form_extra_fields = edit_form_extra_fields | {
+    add_form_extra_fields = gateway_form.fields(new=True) | {
         "channel": select(lazy_gettext("Channel"), labels.OUTREACH_CHANNEL)
     }
 

@@ -12,7 +12,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from markupsafe import Markup
 from wtforms import SelectField, StringField
-from wtforms.validators import DataRequired, ValidationError
+from wtforms.validators import DataRequired, Length, ValidationError
 
 from app.console import formats
 from app.console.filters import ChoiceFilter
@@ -48,7 +48,7 @@ class ReminderChoiceForm(DynamicForm):  # type: ignore[misc]
     daily_at = StringField(
         lazy_gettext("Time of the daily mail"),
         description=lazy_gettext("Local time, such as 08:30. No mail is sent on days without new reminders."),
-        validators=[DataRequired()],
+        validators=[DataRequired(), Length(max=5)],
         widget=BS3TextFieldWidget(),
     )
 

@@ -14,7 +14,7 @@ def second_person_text(account: Staff) -> str:
     """Return whether the account counts as a person of its own in approvals, and if not, with whom as one."""
     others = taints.tainters_of(account)
     if not others:
-        return _("Counts as a person of its own in approvals.")
+        return _("Counts as a separate person in approvals.")
     text = _(
         "Counts as one person with %(people)s, who set it up, reset its password or changed its e-mail "
         "address, until its owner chooses a password through a mailed link.",

@@ -81,6 +81,15 @@ _METHOD = {
     "menu_access": lazy_gettext("Menu"),
 }
 
+#: parts of the API by their name in its addresses
+_API = {
+    "facts": lazy_gettext("Facts"),
+    "hits": lazy_gettext("Hits"),
+    "leads": lazy_gettext("Leads"),
+    "openapi": lazy_gettext("Description of the API"),
+    "outcomes": lazy_gettext("Outcomes"),
+    "outreach": lazy_gettext("Results of contacts"),
+}
 
 #: what a role is for, in a sentence
 PURPOSE = {
@@ -99,7 +108,7 @@ PURPOSE = {
 def grantable_permissions() -> list[Any]:
     """Return every permission that can be granted, sorted by view; with_menu adds the menu entries."""
     pairs = [pair for pair in db.session.query(PermissionView).all() if pair.permission.name != "menu_access"]
-    return sorted(pairs, key=lambda pair: (_view_name(pair.view_menu.name), pair.id))
+    return sorted(pairs, key=lambda pair: (_view_name(pair.view_menu.name), *_place(pair)))
 
 
 def with_menu(selected: Iterable[Any]) -> list[Any]:
@@ -125,7 +134,7 @@ def permission_text(pair: Any) -> str:
 def grouped(pairs: Iterable[Any]) -> Markup:
     """Return the permissions of a role, one line for each view, without menu entries."""
     by_view: dict[str, list[str]] = defaultdict(list)
-    for pair in pairs:
+    for pair in sorted(pairs, key=_place):
         if pair.permission.name != "menu_access":
             by_view[_view_name(pair.view_menu.name)].append(_action_name(pair))
     lines = [
@@ -152,6 +161,12 @@ def _texts(pairs: Iterable[Any]) -> list[str]:
     return sorted(permission_text(pair) for pair in pairs if pair.permission.name != "menu_access")
 
 
+def _place(pair: Any) -> tuple[int, int]:
+    """Return the place of a permission among those on its view: seeing comes before changing."""
+    name = pair.permission.name
+    return list(_METHOD).index(name) if name in _METHOD else len(_METHOD), pair.id
+
+
 def _action_name(pair: Any) -> str:
     name = pair.permission.name
     if name in _METHOD:
@@ -163,6 +178,6 @@ def _action_name(pair: Any) -> str:
 def _view_name(name: str) -> str:
     view = view_named(name)
     if hasattr(view, "resource_name"):
-        return _("API: %(name)s", name=view.resource_name)  # type: ignore[union-attr]
+        return _("API: %(name)s", name=_API[view.resource_name])  # type: ignore[union-attr]
     title = getattr(view, "list_title", "") or getattr(view, "form_title", "")
     return str(title) or name

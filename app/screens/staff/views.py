@@ -328,17 +328,17 @@ class RoleView(ConsoleView):
     add_title = lazy_gettext("Add role")
     edit_title = lazy_gettext("Edit role")
     base_order = ("id", "asc")
-    computed = {"purpose": _purpose, "members": _members}
+    computed = {"role_purpose": _purpose, "members": _members}
     number_columns = frozenset({"members"})
-    list_columns = ["name", "purpose", "members"]
+    list_columns = ["name", "role_purpose", "members"]
     order_columns = ["name"]
     search_columns = ["name"]
-    show_columns = ["name", "purpose", "members", "permissions"]
+    show_columns = ["name", "role_purpose", "members", "permissions"]
     add_columns = ["name", "permissions"]
     edit_columns = ["permissions"]
     label_columns = {
         "name": lazy_gettext("Name"),
-        "purpose": lazy_gettext("Purpose"),
+        "role_purpose": lazy_gettext("Purpose"),
         "members": lazy_gettext("Active users"),
         "permissions": lazy_gettext("Permissions"),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from sqlalchemy import insert, select
@@ -42,6 +43,15 @@ def test_the_bell_shows_unread_reminders_without_a_reload(
     answer = anna.get("/reminderview/unread")
     assert answer.json["label"] == "Reminders, 3 unread"
     assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_a_reminder_has_the_width_of_a_sentence(office: Office, login: Callable[..., Person]) -> None:
+    anna = login("Marketer", username="anna")
+    fill(office, "anna", 1)
+    said = "S: 0 new high-potential leads"
+    shown = f'<strong><span class="clip" title="{said}">{said}</span></strong>'
+    [cell] = re.findall(f"<td[^>]*>{shown}</td>", anna.get("/reminderview/list/").text)
+    assert 'class="wide"' in cell
 
 
 def test_ten_thousand_reminders_are_filtered_and_read_at_once(
