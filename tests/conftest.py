@@ -50,6 +50,10 @@ LONG_FILES = (
 )
 TEMPLATE = "lead_monitor_template"
 hypothesis_settings.register_profile(PROFILE)
+# The short run tries the same examples each time: its verdict is about the change. The long one explores.
+hypothesis_settings.register_profile("short", derandomize=True)
+if hypothesis_settings.get_current_profile_name() == "default":
+    hypothesis_settings.load_profile("short")
 hypothesis_settings.register_profile(SPARK_PROFILE)
 
 

@@ -5,11 +5,15 @@ import { all, make, target } from "./dom.js";
 
 /** @import { Data, Look } from "./chart_options.js" */
 
-/** @type {WeakMap<HTMLElement, {chart: ReturnType<typeof init>, data: Data}>} */
+/** @type {WeakMap<HTMLElement, {chart: ReturnType<typeof init>, data: Data, width: number}>} */
 const drawn = new WeakMap();
 
+// An observer also calls at the start. A chart drawn again for nothing would lose a click that is under way.
 const resized = new ResizeObserver((entries) => {
-  for (const { target } of entries) fit(/** @type {HTMLElement} */ (target));
+  for (const { target } of entries) {
+    const element = /** @type {HTMLElement} */ (target);
+    if (drawn.get(element)?.width !== element.clientWidth) fit(element);
+  }
 });
 
 /** @param {HTMLElement} element @returns {Look} */
@@ -26,6 +30,7 @@ function look(element) {
 function fit(element) {
   const here = drawn.get(element);
   if (!here) return;
+  here.width = element.clientWidth;
   here.chart.resize();
   here.chart.setOption(options(here.data, look(element)), true);
 }
@@ -44,7 +49,7 @@ function begin(element, data) {
   const pixels = height(data);
   if (pixels) element.style.height = `${pixels}px`;
   const chart = init(element, null, { renderer: "svg" });
-  drawn.set(element, { chart, data });
+  drawn.set(element, { chart, data, width: 0 });
   resized.observe(element);
   if (!data.links.length) return;
   element.classList.add("chart-opens");
@@ -54,8 +59,10 @@ function begin(element, data) {
     });
     return;
   }
-  chart.getZr().on("click", ({ offsetX, offsetY }) => {
-    const place = [offsetX, offsetY];
+  // The element's own event: the chart's is lost when what was pressed is drawn again before the release.
+  element.addEventListener("click", ({ clientX, clientY }) => {
+    const { left, top } = element.getBoundingClientRect();
+    const place = [clientX - left, clientY - top];
     if (!chart.containPixel({ gridIndex: 0 }, place)) return;
     const link = data.links[chart.convertFromPixel({ gridIndex: 0 }, place)[isHorizontal(data) ? 1 : 0]];
     if (link) window.location.assign(link);
