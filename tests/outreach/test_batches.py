@@ -234,7 +234,7 @@ def test_who_decides_sees_whom_why_and_the_text(
     asked = session.scalars(select(Approval).order_by(Approval.id.desc()).limit(1)).one()
     request = login("Manager", username="lin", language="zh").get(f"/approvalview/show/{asked.id}").text
     assert "3 条命中，条件：等级：D" in request
-    assert "1（命中状态不在触达范围 1）" in request
+    assert "1 条命中（命中状态不在触达范围 1）" in request
     assert "邀您了解新额度。拒收请回复R" in request
     assert "{surname}" not in request
 
