@@ -14,6 +14,7 @@ from app.cli.config import config_group
 from app.cli.database import seed_after_upgrade
 from app.cli.effect import effect_group
 from app.cli.facts import facts_group
+from app.cli.journeys import journeys_group
 from app.cli.leads import leads_group, pii_group
 from app.cli.operation import coldstart, demo, doctor, prepare, retention_group, store_group, ticker, worker
 from app.cli.outcomes import outcomes_group
@@ -30,6 +31,7 @@ def init_app(app: Flask) -> None:
         facts_group,
         outcomes_group,
         segments_group,
+        journeys_group,
         effect_group,
         logs_group,
         rules_group,

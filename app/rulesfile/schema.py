@@ -118,7 +118,8 @@ def read_config(path: Path) -> ConfigFile:
     return _merged([_read_file(each) for each in files])
 
 
-def _read_file(path: Path) -> ConfigFile:
+def load_yaml(path: Path) -> Any:
+    """Return the content of a file, as YAML has it. Raises ConfigFileError."""
     try:
         raw = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_UniqueKeyLoader)  # noqa: S506
     except OSError as error:
@@ -127,7 +128,11 @@ def _read_file(path: Path) -> ConfigFile:
         raise ConfigFileError([f"{path}: is not UTF-8 text"]) from error
     except (yaml.YAMLError, ValueError, TypeError) as error:
         raise ConfigFileError([f"{path}: is not YAML: {' '.join(str(error).split())}"]) from error
-    return parse_config(raw if raw is not None else {}, str(path))
+    return raw if raw is not None else {}
+
+
+def _read_file(path: Path) -> ConfigFile:
+    return parse_config(load_yaml(path), str(path))
 
 
 def parse_config(raw: Any, name: str) -> ConfigFile:

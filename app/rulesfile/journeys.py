@@ -1,0 +1,118 @@
+"""Journeys in the configuration file: checking them there, with their places."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pydantic import TypeAdapter, ValidationError
+
+from app.journeys import check
+from app.journeys.definition import Bought, JourneyDef, Step, Trigger
+from app.rulesfile.segments import named_in
+
+if TYPE_CHECKING:
+    from app.rulesfile.schema import ConfigFile
+
+_STEP: TypeAdapter[Any] = TypeAdapter(Step)
+_TRIGGER: TypeAdapter[Any] = TypeAdapter(Trigger)
+_GOAL: TypeAdapter[Bought | None] = TypeAdapter(Bought | None)
+
+
+class Refusal(NamedTuple):
+    """Why a journey of a file can't run: its code, the id of the step or None, and the reason in English."""
+
+    journey: str
+    step: str | None
+    message: str
+
+
+def known_in(config: ConfigFile) -> check.Known:
+    """Return what journeys may name: what a file defines, else what there is in the database."""
+    stored = check.read_known()
+    webhooks = {
+        each.target for schedule in config.schedules for each in schedule.channels if each.kind == "webhook"
+    }
+    here = check.Known(
+        {rule.code for rule in config.rules},
+        {segment.code for segment in config.segments},
+        {each.code: check.Template(each.channel, each.active) for each in config.templates},
+        webhooks,
+        named_in(config),
+    )
+    return stored.extended(here)
+
+
+def check_file(path: Path) -> list[Refusal]:
+    """Return why the journeys of a file can't run. Raises ConfigFileError when the rest can't be read."""
+    from app.rulesfile.schema import ConfigFile, ConfigFileError, load_yaml, parse_config
+
+    raw = load_yaml(path)
+    journeys = raw.get("journeys", []) if isinstance(raw, dict) else None
+    if not isinstance(journeys, list):
+        raise ConfigFileError([f"{path}: journeys: is no list"])
+    # Kinds that this version doesn't have are no concern of journeys.
+    rest = {
+        name: each for name, each in raw.items() if name in ConfigFile.model_fields and name != "journeys"
+    }
+    known = known_in(parse_config(rest, str(path)))
+    seen: set[str] = set()
+    found: list[Refusal] = []
+    for number, each in enumerate(journeys):
+        code = _text(each, "code") or f"#{number + 1}"
+        if code in seen:
+            found.append(Refusal(code, None, f"the code {code} stands twice"))
+        seen.add(code)
+        found += [Refusal(code, step, message) for step, message in _refusals(each, known)]
+    return found
+
+
+def _text(value: Any, name: str) -> str:
+    return str(value[name]) if isinstance(value, dict) and name in value else ""
+
+
+def _refusals(raw: Any, known: check.Known) -> Iterator[tuple[str | None, str]]:
+    """Yield what is wrong with a journey as it stands in a file, form and sense together."""
+    try:
+        journey = JourneyDef.model_validate(raw)
+    except ValidationError as error:
+        yield from (_placed(raw, detail) for detail in error.errors())
+        if isinstance(raw, dict):
+            yield from ((each.step, str(each.error)) for each in _of_sound_parts(raw, known))
+        return
+    yield from ((each.step, str(each.error)) for each in check.problems(journey, known))
+
+
+def _of_sound_parts(raw: dict[str, Any], known: check.Known) -> Iterator[check.Problem]:
+    """Yield the problems of those parts of a malformed journey that are well-formed themselves."""
+    yield from check.of_head(_parsed(_TRIGGER, raw.get("trigger")), _parsed(_GOAL, raw.get("goal")), known)
+    given = raw.get("steps")
+    steps = given if isinstance(given, list) else []
+    sound = [step for step in (_parsed(_STEP, each) for each in steps) if step is not None]
+    yield from check.of_steps(sound, known, [_text(each, "id") for each in steps])
+
+
+def _parsed(kind: TypeAdapter[Any], value: Any) -> Any:
+    try:
+        return kind.validate_python(value)
+    except ValidationError:
+        return None
+
+
+def _placed(raw: Any, detail: Any) -> tuple[str | None, str]:
+    """Return the step of a malformed part, and what is wrong with it."""
+    loc = detail["loc"]
+    step = None
+    if len(loc) > 1 and loc[0] == "steps" and isinstance(loc[1], int):
+        step = _text(raw["steps"][loc[1]], "id") or f"#{loc[1] + 1}"
+        loc = loc[3:]
+    elif loc[:1] == ("trigger",):
+        loc = (loc[0], *loc[2:])
+    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")
+    message = _MISSING.get(place, "is missing") if detail["type"] == "missing" else detail["msg"]
+    message = "unknown key" if detail["type"] == "extra_forbidden" else message
+    return step, ": ".join(filter(None, (place, message.removeprefix("Value error, "))))
+
+
+_MISSING = {"else": "a branch needs a way for everybody else"}
