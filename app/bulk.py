@@ -40,7 +40,7 @@ _STATEMENTS = {
           AND selected.lead_id > :after AND selected.lead_id <= :upto
     """),
     "delete": text("""
-        UPDATE lead SET deleted_at = now(), updated_at = now() FROM bulk_lead AS selected
+        UPDATE lead SET deleted_at = app_now(now()), updated_at = app_now(now()) FROM bulk_lead AS selected
         WHERE selected.lead_id = lead.id AND deleted_at IS NULL
           AND selected.lead_id > :after AND selected.lead_id <= :upto
     """),

@@ -34,6 +34,15 @@ from config import Settings
 MIN_FREE_GB = 2
 #: a transaction that is open longer keeps the change log from being sealed
 LONGEST_TRANSACTION = dt.timedelta(hours=1)
+_CLOCK = text("""
+    SELECT zone, production, ahead, app_now(now()) - now() = ahead AND app_now() - clock_timestamp() - ahead
+        BETWEEN interval '-1 minute' AND interval '1 minute' AND (
+        SELECT count(*) = 2 FROM pg_trigger
+        WHERE tgrelid = 'app_clock'::regclass AND tgfoid = 'app_clock_keep'::regproc
+            AND tgenabled IN ('O', 'A')
+    ) AS kept
+    FROM app_clock
+""")
 
 
 class Result(NamedTuple):
@@ -58,6 +67,7 @@ def results(settings: Settings) -> dict[str, Result]:
         "installation": _installation,
         "permissions": _permissions,
         "change_log": _change_log,
+        "clock": _clock,
         "redis": _redis,
         "ticker": _ticker,
         "activity": _activity,
@@ -146,6 +156,23 @@ def _change_log(settings: Settings) -> Said:
             start=_moment(held.since, settings),
         )
     return Said(N_("%(n)s tables; entries not sealed since %(since)s: %(entries)s"), waiting)
+
+
+def _clock(settings: Settings) -> Said:
+    """Check that app_now() is what the table of the clock says, and that it knows these settings."""
+    with db.engine.connect() as connection:
+        row = connection.execute(_CLOCK).one()
+    if not row.kept:
+        raise CheckFailed(N_("app_now() or the triggers of its table are not as installed"))
+    if (row.zone, row.production) != (settings.timezone, settings.production):
+        raise CheckFailed(
+            N_("the database knows TIMEZONE %(zone)s and APP_ENV %(env)s"),
+            zone=row.zone,
+            env="production" if row.production else "development",
+        )
+    if row.ahead:
+        return Said(N_("moved by %(ahead)s"), {"ahead": str(row.ahead)})
+    return Said(N_("the server's own"))
 
 
 def _redis(settings: Settings) -> Said:

@@ -20,12 +20,12 @@ from typing import IO
 from flask import Flask, current_app, request
 from sqlalchemy import Connection, Engine, select, text, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from app.audit.events import event
 from app.errors import DomainError
 from app.extensions import db
-from app.models import Installation
+from app.models import AppClock, Installation
 from config import Settings
 
 FILE = "installation"
@@ -47,7 +47,37 @@ def check(engine: Engine, settings: Settings) -> str | None:
     with _file(settings.data_dir) as file, engine.begin() as connection:
         if connection.scalar(text("SELECT to_regclass('public.installation')")) is None:
             return None
-        return _match(connection, file, settings.data_dir)
+        code = _match(connection, file, settings.data_dir)
+        declare(connection, settings)
+        return code
+
+
+def declare(connection: Connection, settings: Settings) -> None:
+    """Tell the database its time zone, and that it is of production once a process says so.
+
+    Raises MismatchError when the database refuses: its clock was moved, or this role doesn't own it.
+    """
+    if connection.scalar(text("SELECT to_regclass('public.app_clock')")) is None:
+        return
+    row = connection.execute(select(AppClock.production, AppClock.zone, AppClock.ahead)).one()
+    if row.zone == settings.timezone and row.production >= settings.production:
+        return
+    if settings.production and row.ahead:
+        raise MismatchError(
+            "the clock of this database was moved by %(ahead)s, so that it is not one of production: set it"
+            " right with `flask clock --reset` under another APP_ENV, if that is meant.",
+            ahead=str(row.ahead),
+        )
+    told = {"zone": settings.timezone, "production": row.production or settings.production}
+    try:
+        connection.execute(update(AppClock).values(**told))
+    except ProgrammingError as error:
+        raise MismatchError(
+            "this database does not know yet that TIMEZONE is %(zone)s and APP_ENV %(env)s, which only its"
+            " owner may tell it: run `flask db upgrade` as that role with these settings.",
+            zone=settings.timezone,
+            env=settings.app_env,
+        ) from error
 
 
 def _match(connection: Connection, file: IO[str], data_dir: Path) -> str:

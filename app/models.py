@@ -27,6 +27,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    Interval,
     LargeBinary,
     Numeric,
     PrimaryKeyConstraint,
@@ -39,7 +40,6 @@ from sqlalchemy import (
     Uuid,
     and_,
     exists,
-    func,
     or_,
     text,
 )
@@ -47,12 +47,13 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, aliased, mapped_column, relationship
 
 from app.errors import Said
+from app.lib.clock import BEGAN
 from app.lib.codes import new_code
 from app.lib.said import SaidType
 
 
 def _now() -> Mapped[dt.datetime]:
-    return mapped_column(DateTime(timezone=True), server_default=func.now(), nullable=False)
+    return mapped_column(DateTime(timezone=True), server_default=text("app_now(now())"), nullable=False)
 
 
 # --- Shared by several sections ---
@@ -358,7 +359,7 @@ class Lead(Model):
     batch_id: Mapped[int | None] = mapped_column(ForeignKey("import_batch.id", ondelete="SET NULL"))
     created_at: Mapped[dt.datetime] = _now()
     updated_at: Mapped[dt.datetime] = mapped_column(
-        DateTime(timezone=True), server_default=func.now(), onupdate=func.now()
+        DateTime(timezone=True), server_default=text("app_now(now())"), onupdate=BEGAN
     )
     deleted_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     branch: Mapped[Branch | None] = relationship(Branch)
@@ -533,7 +534,7 @@ class FactDefinition(Model):
     updated_by: Mapped[str] = mapped_column(UserName)
     created_at: Mapped[dt.datetime] = _now()
     updated_at: Mapped[dt.datetime] = mapped_column(
-        DateTime(timezone=True), server_default=func.now(), onupdate=func.now()
+        DateTime(timezone=True), server_default=text("app_now(now())"), onupdate=BEGAN
     )
 
     def __repr__(self) -> str:
@@ -562,7 +563,7 @@ class Product(Model):
     updated_by: Mapped[str] = mapped_column(UserName)
     created_at: Mapped[dt.datetime] = _now()
     updated_at: Mapped[dt.datetime] = mapped_column(
-        DateTime(timezone=True), server_default=func.now(), onupdate=func.now()
+        DateTime(timezone=True), server_default=text("app_now(now())"), onupdate=BEGAN
     )
 
     def __repr__(self) -> str:
@@ -637,7 +638,7 @@ class Segment(Model):
     owner: Mapped[str] = mapped_column(UserName, index=True)
     created_at: Mapped[dt.datetime] = _now()
     updated_at: Mapped[dt.datetime] = mapped_column(
-        DateTime(timezone=True), server_default=func.now(), onupdate=func.now()
+        DateTime(timezone=True), server_default=text("app_now(now())"), onupdate=BEGAN
     )
 
     def __repr__(self) -> str:
@@ -1007,7 +1008,7 @@ class ScheduleVersion(Model):
     edited_by: Mapped[list[str]] = mapped_column(ARRAY(String(128)), server_default="{}")
     created_at: Mapped[dt.datetime] = _now()
     updated_at: Mapped[dt.datetime] = mapped_column(
-        DateTime(timezone=True), server_default=func.now(), onupdate=func.now()
+        DateTime(timezone=True), server_default=text("app_now(now())"), onupdate=BEGAN
     )
     activated_by: Mapped[str | None] = mapped_column(UserName)
     activated_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
@@ -1029,7 +1030,7 @@ class Holiday(Model):
     source: Mapped[str] = mapped_column(String(255), server_default="")
     updated_by: Mapped[str] = mapped_column(UserName)
     updated_at: Mapped[dt.datetime] = mapped_column(
-        DateTime(timezone=True), server_default=func.now(), onupdate=func.now()
+        DateTime(timezone=True), server_default=text("app_now(now())"), onupdate=BEGAN
     )
 
     def __repr__(self) -> str:
@@ -1330,7 +1331,7 @@ class Hit(Model):
     close_reason_id: Mapped[int | None] = mapped_column(ForeignKey("close_reason.id", ondelete="RESTRICT"))
     created_at: Mapped[dt.datetime] = _now()
     updated_at: Mapped[dt.datetime] = mapped_column(
-        DateTime(timezone=True), server_default=func.now(), onupdate=func.now()
+        DateTime(timezone=True), server_default=text("app_now(now())"), onupdate=BEGAN
     )
     rule: Mapped[Rule] = relationship(Rule)
     version: Mapped[RuleVersion] = relationship(RuleVersion)
@@ -1620,7 +1621,7 @@ class WorkSetting(Model):
     overdue_days: Mapped[int] = mapped_column(Integer, server_default="2")
     updated_by: Mapped[str] = mapped_column(UserName)
     updated_at: Mapped[dt.datetime] = mapped_column(
-        DateTime(timezone=True), server_default=func.now(), onupdate=func.now()
+        DateTime(timezone=True), server_default=text("app_now(now())"), onupdate=BEGAN
     )
 
 
@@ -1733,7 +1734,7 @@ class OutreachGateway(Model):
     last_error: Mapped[Said | None] = mapped_column(SaidType)
     updated_by: Mapped[str] = mapped_column(UserName)
     updated_at: Mapped[dt.datetime] = mapped_column(
-        DateTime(timezone=True), server_default=func.now(), onupdate=func.now()
+        DateTime(timezone=True), server_default=text("app_now(now())"), onupdate=BEGAN
     )
 
     def __repr__(self) -> str:
@@ -2071,7 +2072,7 @@ class ChangeSeal(Model):
     entries: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
     hashes: Mapped[bytes] = mapped_column(LargeBinary)
     head: Mapped[bytes] = mapped_column(LargeBinary)
-    sealed_at: Mapped[dt.datetime] = _now()
+    sealed_at: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True), server_default=text("now()"))
 
 
 class ChangeFacet(Model):
@@ -2260,7 +2261,7 @@ class ReportSetting(Model):
     planned_week: Mapped[dt.date | None] = mapped_column(Date)
     updated_by: Mapped[str] = mapped_column(UserName)
     updated_at: Mapped[dt.datetime] = mapped_column(
-        DateTime(timezone=True), server_default=func.now(), onupdate=func.now()
+        DateTime(timezone=True), server_default=text("app_now(now())"), onupdate=BEGAN
     )
 
 
@@ -2392,3 +2393,18 @@ class Installation(Model):
     code: Mapped[str] = mapped_column(String(36))
     place: Mapped[str] = mapped_column(Text)
     since: Mapped[dt.datetime] = _now()
+
+
+class AppClock(Model):
+    """The clock of the installation: ``app_now()`` is ``ahead`` of the server's. One row.
+
+    Only the role that owns the table may change it. ``production`` is never taken back, and the clock of a
+    production database can't be moved. ``zone`` is the setting TIMEZONE, in which contact hours are judged.
+    """
+
+    __tablename__ = "app_clock"
+    __table_args__ = (CheckConstraint("id = 1", name="app_clock_is_one"),)
+    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False, server_default="1")
+    ahead: Mapped[dt.timedelta] = mapped_column(Interval, server_default=text("'00:00:00'::interval"))
+    production: Mapped[bool] = mapped_column(Boolean, server_default="false")
+    zone: Mapped[str] = mapped_column(String(64), server_default="Asia/Shanghai")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import os
 import uuid
 from collections.abc import Callable, Iterator
@@ -26,6 +27,7 @@ from app import create_web
 from app.audit.install import tables_with_wrong_triggers
 from app.cli.database import upgrade_database
 from app.embedded import Services, services
+from app.lib import clock
 from app.models import Branch, Staff
 from config import Settings, load_settings
 from tests.access.world import World, build
@@ -203,6 +205,18 @@ def session(app: Flask, engine: Engine) -> Iterator[Session]:
     """Return a database session, separate from the application's, to arrange and check data."""
     with Session(engine, expire_on_commit=False) as made:
         yield made
+
+
+@pytest.fixture
+def set_clock(engine: Engine) -> Iterator[Callable[[dt.datetime | None], None]]:
+    """Return a function that sets the clock, None for the server's own time. It is set right at the end."""
+
+    def move(moment: dt.datetime | None) -> None:
+        with engine.begin() as connection:
+            clock.move(connection, moment)
+
+    yield move
+    move(None)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ SEEDED = (
     "ab_permission_view",
     "ab_permission_view_role",
     "ab_role",
+    "app_clock",
 )
 #: the change log, whose numbering is never reset
 LOG = ("change_log", "change_seal")
@@ -49,6 +50,7 @@ BEGIN
         END IF;
     END LOOP;
     PERFORM setval('lead_no_seq', seqstart, false) FROM pg_sequence WHERE seqrelid = 'lead_no_seq'::regclass;
+    UPDATE app_clock SET production = false WHERE production;
     DELETE FROM ab_permission_view_role
     WHERE role_id IN (SELECT id FROM ab_role WHERE name NOT IN {BUILTIN});
     DELETE FROM ab_role WHERE name NOT IN {BUILTIN};

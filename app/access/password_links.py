@@ -14,7 +14,7 @@ from email.message import EmailMessage
 from flask import render_template, url_for
 from flask_babel import force_locale
 from flask_babel import gettext as _
-from sqlalchemy import func, update
+from sqlalchemy import update
 
 from app.access import taints
 from app.access.people import name_of
@@ -74,9 +74,9 @@ def use(token: str) -> Staff:
         .where(
             PasswordLink.token_hash == _hash(token),
             PasswordLink.used_at.is_(None),
-            PasswordLink.expires_at > func.now(),
+            PasswordLink.expires_at > clock.BEGAN,
         )
-        .values(used_at=func.now())
+        .values(used_at=clock.BEGAN)
         .returning(PasswordLink.person_id, PasswordLink.sent_to)
     ).one_or_none()
     person = db.session.get(Staff, used.person_id) if used else None
@@ -107,8 +107,8 @@ def _expire_open(person: Staff, except_id: int = 0) -> None:
     db.session.execute(
         update(PasswordLink)
         .where(PasswordLink.person_id == person.id, PasswordLink.id != except_id)
-        .where(PasswordLink.used_at.is_(None), PasswordLink.expires_at > func.now())
-        .values(expires_at=func.now())
+        .where(PasswordLink.used_at.is_(None), PasswordLink.expires_at > clock.BEGAN)
+        .values(expires_at=clock.BEGAN)
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
+from app.lib import clock
 from app.models import LoginSession
 from config import Settings
 
@@ -38,7 +39,7 @@ def find(connection: Connection, settings: Settings, token: str) -> Row[int, int
 
 def touch(connection: Connection, session_id: int) -> None:
     """Set the time of a session's last request to now."""
-    touched = update(LoginSession).where(LoginSession.id == session_id).values(last_seen_at=func.now())
+    touched = update(LoginSession).where(LoginSession.id == session_id).values(last_seen_at=clock.BEGAN)
     connection.execute(touched)
 
 
@@ -88,7 +89,7 @@ def _expired(settings: Settings) -> ColumnElement[bool]:
 
 
 def _ago(*, hours: int = 0, mins: int = 0, secs: int = 0) -> ColumnElement[Any]:
-    return func.now() - func.make_interval(0, 0, 0, 0, hours, mins, secs)
+    return clock.BEGAN - func.make_interval(0, 0, 0, 0, hours, mins, secs)
 
 
 def _hash(token: str) -> bytes:

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from app.extensions import db
+from app.lib import clock
 from app.models import AccountTaint, Staff
 
 #: causes of a taint
@@ -36,7 +37,7 @@ def add_taint(person: Staff, user: Staff, kind: str, *, address: bool = False) -
     added = insert(AccountTaint).values(rows)
     again = {
         "kind": kind,
-        "at": func.now(),
+        "at": clock.BEGAN,
         "address_chosen": AccountTaint.address_chosen | added.excluded.address_chosen,
     }
     db.session.execute(added.on_conflict_do_update(index_elements=["person_id", "by_id"], set_=again))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from pathlib import Path
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, text
 
 from app.audit import partitions
 from app.audit.tables import EXCLUDED, AuditedTable
 from app.jobs.locks import Lock, wait_for_lock
+from app.lib import clock
 
 FUNCTIONS = Path(__file__).parent / "sql" / "functions.sql"
 #: trigger → when it fires, with the rows it reads, and its function
@@ -43,7 +44,7 @@ def install(connection: Connection) -> list[str]:
     wait_for_lock(connection, Lock.AUDIT_INSTALL)
     connection.exec_driver_sql(FUNCTIONS.read_text("utf-8"))
     _protect_log(connection)
-    partitions.ensure(connection, connection.scalars(select(func.clock_timestamp())).one())
+    partitions.ensure(connection, clock.unmoved(connection))
     wrong = set(tables_with_wrong_triggers(connection))
     stale = [audited for audited in audited_tables(connection) if audited.table in wrong]
     for audited in stale:

@@ -16,7 +16,17 @@ from app.cli.effect import effect_group
 from app.cli.facts import facts_group
 from app.cli.journeys import journeys_group
 from app.cli.leads import leads_group, pii_group
-from app.cli.operation import coldstart, demo, doctor, prepare, retention_group, store_group, ticker, worker
+from app.cli.operation import (
+    clock_command,
+    coldstart,
+    demo,
+    doctor,
+    prepare,
+    retention_group,
+    store_group,
+    ticker,
+    worker,
+)
 from app.cli.outcomes import outcomes_group
 from app.cli.push import push_group
 from app.cli.rules import hits_group, logs_group, rules_group
@@ -44,7 +54,7 @@ def init_app(app: Flask) -> None:
         key_group,
     ):
         app.cli.add_command(group)
-    for command in (doctor, prepare, coldstart, demo, ticker, worker):
+    for command in (clock_command, doctor, prepare, coldstart, demo, ticker, worker):
         app.cli.add_command(command)
     if not getattr(db_group, "lead_monitor", False):
         seed_after_upgrade()

@@ -26,9 +26,11 @@ def upgrade_database(app: Flask) -> None:
 def _seed() -> None:
     from app.access.seeding import seed_permissions
     from app.audit.install import install
+    from app.installation import declare
 
     with db.engine.begin() as connection:
         install(connection)
+        declare(connection, current_settings())
     seed_permissions(menu_names(current_app.appbuilder))  # type: ignore[attr-defined]
     tighten(current_settings().data_dir)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import signal
 import sys
 import threading
@@ -12,7 +13,7 @@ from flask.cli import AppGroup, with_appcontext
 
 from app import installation
 from app.audit.actor import SETUP, SYSTEM, acting_as
-from app.cli.base import as_json, notice, print_result, report_errors, require_installation
+from app.cli.base import MOMENT, as_json, notice, print_result, report_errors, require_installation
 from app.extensions import db
 from app.lib import clock
 from app.lib.settings import current_settings
@@ -41,6 +42,31 @@ def store_adopt(json_out: bool) -> None:
         "This DATA_DIR now belongs to the database, and the former one no longer does. Activity has to be "
         "rebuilt: ingest the call logs that are kept (flask logs ingest PATH…), then evaluate "
         "the dates that matter (flask rules evaluate). Files of exports and uploads are not carried over."
+    )
+
+
+@click.command("clock")
+@click.option("--set", "moment", type=MOMENT, help="The moment it is to be (ISO, local without an offset).")
+@click.option("--reset", is_flag=True, help="Set it right.")
+@as_json
+@with_appcontext
+@require_installation
+def clock_command(moment: dt.datetime | None, reset: bool, json_out: bool) -> None:
+    """Show or move the clock of the installation, for tests, demonstrations and simulations."""
+    if moment is not None and reset:
+        raise click.UsageError("--set and --reset exclude each other")
+    if moment is not None and moment.tzinfo is None:
+        moment = moment.replace(tzinfo=current_settings().zone)
+    with db.engine.begin() as connection:
+        if moment is not None or reset:
+            clock.move(connection, moment)
+        now, ahead = clock.now(connection), clock.ahead(connection)
+    print_result(
+        {
+            "now": now.astimezone(current_settings().zone).isoformat(timespec="seconds"),
+            "ahead_seconds": round(ahead.total_seconds()),
+        },
+        json_out,
     )
 
 

@@ -322,9 +322,9 @@ def _take(
     if status in OPEN and step != "reopen":
         _move_customer(customer, hit, user, values)
     elif "owner_id" not in values and former is None and user is not None:
-        values |= {"owner_id": user.id, "claimed_at": func.now()}
+        values |= {"owner_id": user.id, "claimed_at": clock.BEGAN}
     db.session.execute(
-        update(Hit).where(Hit.id == hit.id).values(status=status, updated_at=func.now(), **values),
+        update(Hit).where(Hit.id == hit.id).values(status=status, updated_at=clock.BEGAN, **values),
         execution_options={"synchronize_session": False},
     )
     db.session.refresh(customer)

@@ -41,7 +41,8 @@ _RESTORE_HIT = text("""
         product_id = b.product_id, close_reason_id = b.close_reason_id, next_on = b.next_on,
         owner_id = CASE WHEN b.status IN ('waiting', 'in_progress') THEN h.owner_id ELSE b.owner_id END,
         claimed_at = CASE WHEN b.status IN ('waiting', 'in_progress') THEN h.claimed_at ELSE b.claimed_at END,
-        opted_out = CASE WHEN b.status = 'waiting' THEN l.opted_out ELSE h.opted_out END, updated_at = now()
+        opted_out = CASE WHEN b.status = 'waiting' THEN l.opted_out ELSE h.opted_out END,
+        updated_at = app_now(now())
     FROM jsonb_populate_record(CAST(NULL AS hit), CAST(:before AS jsonb)) b, lead l
     WHERE h.id = :id AND l.id = h.lead_id
 """)

@@ -30,6 +30,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Engine, and_, case, func, or_, select, update
 
 from app.errors import N_, DomainError
+from app.lib import clock
 from app.models import Attempted, Leased
 
 #: how long a lease lasts unless its table says otherwise, and how often long work renews it
@@ -75,6 +76,7 @@ def begin_attempt(model: Any, *unfinished: ColumnElement[bool]) -> dict[str, Any
     """
     interrupted = and_(model.attempts > 0, model.attempted_at < func.pg_postmaster_start_time(), *unfinished)
     attempts = case((interrupted, model.attempts), else_=model.attempts + 1)
+    # The server's own time, as that of its start is.
     return {"attempts": attempts, "attempted_at": func.clock_timestamp()}
 
 
@@ -100,11 +102,11 @@ class LeasedRows:
 
     def lease_end(self) -> ColumnElement[Any]:
         """Return the end of a lease that begins now."""
-        return func.now() + func.make_interval(0, 0, 0, 0, 0, 0, self.seconds)
+        return clock.BEGAN + func.make_interval(0, 0, 0, 0, 0, 0, self.seconds)
 
     def expired(self) -> ColumnElement[bool]:
         """Return the criterion that a row's lease expired: its worker died or hangs."""
-        over = or_(self.model.lease_until.is_(None), self.model.lease_until < func.now())
+        over = or_(self.model.lease_until.is_(None), self.model.lease_until < clock.BEGAN)
         return and_(self.model.status == self.working, over)
 
     def due(self, now: dt.datetime) -> ColumnElement[bool]:
@@ -148,7 +150,7 @@ class LeasedRows:
         """
         if claimed is not None and time.monotonic() - claimed < self.seconds / 4:
             return True
-        renewal = update(self.model).where(self.held_by(row_id, owner), self.model.lease_until > func.now())
+        renewal = update(self.model).where(self.held_by(row_id, owner), self.model.lease_until > clock.BEGAN)
         with engine.begin() as connection:
             return connection.execute(renewal.values(lease_until=self.lease_end())).rowcount == 1
 
@@ -189,7 +191,7 @@ class Held:
 
     def end(self, connection: Connection | None = None, **values: Any) -> None:
         """Store the end of the work and release the lease, in the transaction of ``connection`` if given."""
-        self._write({"finished_at": func.now(), **RELEASED, **values}, connection)
+        self._write({"finished_at": clock.BEGAN, **RELEASED, **values}, connection)
 
     def release(self) -> None:
         """Release the lease with the work unfinished: another worker may start over at once."""

@@ -115,9 +115,9 @@ def _imports(now: dt.datetime) -> None:
         nudge("import", "app.jobs.imports.run", batch_id)
 
 
-def _partitions(now: dt.datetime) -> None:
+def _partitions(_now: dt.datetime) -> None:
     with db.engine.begin() as connection:
-        partitions.ensure(connection, now)
+        partitions.ensure(connection, clock.unmoved(connection))
 
 
 def _conversions(_now: dt.datetime) -> None:

@@ -14,6 +14,7 @@ from app.jobs.locks import Lock, try_lock
 from app.leads.error_file import remove_error_file
 from app.leads.errors import LeadsError, UnreadableFile
 from app.leads.masking import mask_ids
+from app.lib import clock
 from app.models import BatchStatus, ImportBatch
 from config import Settings
 
@@ -80,7 +81,7 @@ def take_lock(connection: Connection, batch_id: int) -> bool:
 
 def close_batch(connection: Connection, batch_id: int, status: BatchStatus, **columns: Any) -> None:
     """Set the final status and figures of a batch, and delete what the screens kept of its rows."""
-    values: dict[str, Any] = {"status": status, "finished_at": func.now(), "preview": None, "checked": None}
+    values: dict[str, Any] = {"status": status, "finished_at": clock.BEGAN, "preview": None, "checked": None}
     values |= columns
     connection.execute(update(ImportBatch).where(ImportBatch.id == batch_id).values(values))
 
@@ -111,7 +112,7 @@ def fail_abandoned(engine: Engine, settings: Settings) -> list[int]:
     with engine.begin() as connection:
         running = select(ImportBatch.id, ImportBatch.upload, ImportBatch.file_name).where(
             ImportBatch.status.in_((BatchStatus.READING, BatchStatus.CHECKING, BatchStatus.RUNNING)),
-            since < func.now() - deadline,
+            since < clock.BEGAN - deadline,
         )
         abandoned = [row for row in connection.execute(running) if take_lock(connection, row.id)]
         for row in abandoned:

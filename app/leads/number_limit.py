@@ -19,6 +19,7 @@ from app.audit.events import event
 from app.errors import N_, DomainError
 from app.extensions import db
 from app.jobs.locks import Lock, wait_for_lock
+from app.lib import clock
 from app.models import ChangeLog, ImportBatch, Lead, Reveal, Staff
 
 if TYPE_CHECKING:
@@ -97,10 +98,11 @@ def check_limit(user: str) -> None:
     """
     limit = current_app.config["SETTINGS"].reveals_per_hour
     wait_for_lock(db.session(), Lock.LOOKUP, func.hashtext(user))
-    since = func.now() - text("interval '1 hour'")
-    reveals = select(func.count()).where(Reveal.revealed_by == user, Reveal.revealed_at > since)
+    hour = text("interval '1 hour'")
+    reveals = select(func.count()).where(Reveal.revealed_by == user, Reveal.revealed_at > clock.BEGAN - hour)
+    # The change log has the server's own time, wherever the clock of the installation was moved.
     searches = select(func.count()).where(
-        ChangeLog.actor == user, ChangeLog.kind == KIND, ChangeLog.time > since
+        ChangeLog.actor == user, ChangeLog.kind == KIND, ChangeLog.time > func.now() - hour
     )
     if (db.session.scalar(reveals) or 0) + (db.session.scalar(searches) or 0) >= limit:
         raise TooManyNumbers(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 
-from sqlalchemy import Engine, func, update
+from sqlalchemy import Engine, update
 
 from app.leads.errors import ImportCancelled
+from app.lib import clock
 from app.models import ImportBatch
 
 EVERY_SECONDS = 1.0
@@ -21,7 +22,7 @@ class Reporter:
     def __init__(self, engine: Engine, batch_id: int) -> None:
         self._engine = engine
         self._batch_id = batch_id
-        self._write(started_at=func.now(), rows_done=0, progress=0)
+        self._write(started_at=clock.BEGAN, rows_done=0, progress=0)
         self._next = time.monotonic()
 
     def __call__(self, done: int, total: int | None) -> None:

@@ -96,7 +96,7 @@ _UPDATE = text(f"""
         phone_masked = given.phone_masked,
         source = coalesce(nullif(given.source, ''), lead.source),
         branch_id = coalesce(given.branch_id, lead.branch_id),
-        updated_at = now()
+        updated_at = app_now(now())
     FROM given, lead_before AS before
     WHERE lead.id_hash = given.id_hash AND lead.deleted_at IS NULL
       AND before.lead_id = lead.id AND before.batch_id = :batch

@@ -63,12 +63,12 @@ def _toggle_opt_out(leads: str) -> TextClause:
     return text(f"""
         WITH {leads},
         changed AS (
-            UPDATE lead SET opted_out = NOT lead.opted_out, updated_at = now()
+            UPDATE lead SET opted_out = NOT lead.opted_out, updated_at = app_now(now())
             FROM toggled WHERE lead.id = toggled.id
             RETURNING lead.id, lead.opted_out
         ),
         hits AS (
-            UPDATE hit SET opted_out = changed.opted_out, updated_at = now()
+            UPDATE hit SET opted_out = changed.opted_out, updated_at = app_now(now())
             FROM changed
             WHERE hit.lead_id = changed.id AND hit.status = 'waiting' AND hit.opted_out <> changed.opted_out
         )
@@ -77,7 +77,7 @@ def _toggle_opt_out(leads: str) -> TextClause:
 
 
 _EXPIRE = text("""
-    UPDATE suppression SET removed_at = now(), removed_by = :who, removal_reason = :reason
+    UPDATE suppression SET removed_at = app_now(now()), removed_by = :who, removal_reason = :reason
     WHERE removed_at IS NULL AND expires_on < :today
 """)
 _REFRESH, _REFRESH_ONE = _toggle_opt_out(_OF_ALL_LEADS), _toggle_opt_out(_OF_ONE_TARGET)

@@ -32,7 +32,7 @@ _RESTORE = text(f"""
         branch_id = CASE WHEN before.branch_id IS NULL
                            OR EXISTS (SELECT FROM branch WHERE id = before.branch_id)
                          THEN before.branch_id ELSE lead.branch_id END,
-        updated_at = now()
+        updated_at = app_now(now())
     FROM lead_before AS before
     WHERE before.batch_id = :batch AND before.lead_id = lead.id AND lead.deleted_at IS NULL
       AND before.after = {_EDITABLE}
@@ -50,7 +50,7 @@ class UndoResult(NamedTuple):
 
 def request_undo(engine: Engine, batch_id: int, user: str) -> None:
     """Request the undo of a batch of any kind from a worker. Raises LeadsError as ``undo_import`` does."""
-    asked: dict[str, Any] = {"status": BatchStatus.UNDOING, "undone_by": user, "queued_at": func.now()}
+    asked: dict[str, Any] = {"status": BatchStatus.UNDOING, "undone_by": user, "queued_at": clock.BEGAN}
     asked |= {"attempts": 0, "progress": 0, "rows_done": 0, "started_at": None, "cancel_requested": False}
     with engine.begin() as connection:
         locked_batch(connection, batch_id, kinds.can_undo, BatchStatus.DONE)
@@ -130,7 +130,7 @@ def _delete(connection: Connection, batch_id: int) -> tuple[int, int]:
     has_work = or_(Hit.status != HitStatus.WAITING, exists().where(HitEvent.hit_id == Hit.id))
     acted_on = exists().where(Hit.lead_id == Lead.id, has_work)
     deleted = connection.execute(
-        update(Lead).where(live, ~acted_on).values(deleted_at=func.now(), updated_at=func.now())
+        update(Lead).where(live, ~acted_on).values(deleted_at=clock.BEGAN, updated_at=clock.BEGAN)
     ).rowcount
     return deleted, connection.scalar(select(func.count()).select_from(Lead).where(live)) or 0
 

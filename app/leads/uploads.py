@@ -29,6 +29,7 @@ from app.leads.matching import columns_from_choices
 from app.leads.preview import Preview, preview_file
 from app.leads.reader import wrong_extension
 from app.leads.workbook import INTERACTIVE_LIMITS, LIMIT_CODES
+from app.lib import clock
 from app.lib.settings import current_settings
 from app.lib.spreadsheet import printable_name
 from app.models import BatchStatus, ImportBatch
@@ -73,7 +74,7 @@ def accept(
             kind=kind.name,
             options=dict(options or {}),
             status=BatchStatus.PREPARED if preview else BatchStatus.READING,
-            queued_at=func.now(),
+            queued_at=clock.BEGAN,
             upload=str(path),
             preview=preview.as_json() if preview else None,
             rows_total=preview.total if preview else None,
@@ -184,7 +185,7 @@ def _move(batch: ImportBatch, start_from: tuple[BatchStatus, ...], to: BatchStat
         update(ImportBatch)
         .where(ImportBatch.id == batch.id, ImportBatch.status.in_(start_from))
         .where(ImportBatch.upload.is_not(None))
-        .values(status=to, queued_at=func.now(), cancel_requested=False, **_FRESH, **values)
+        .values(status=to, queued_at=clock.BEGAN, cancel_requested=False, **_FRESH, **values)
         .execution_options(synchronize_session=False)
     )
     db.session.commit()

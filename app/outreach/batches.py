@@ -236,7 +236,7 @@ def drop_rest(batch: OutreachBatch, reason: str) -> None:
     db.session.execute(
         update(Outreach)
         .where(Outreach.batch_id == batch.id, Outreach.status == OutreachStatus.QUEUED)
-        .values(status=status, reason=reason, at=func.now()),
+        .values(status=status, reason=reason, at=clock.BEGAN),
         execution_options={"synchronize_session": False},
     )
     batch.finished_at = clock.now()

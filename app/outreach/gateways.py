@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import INTERVAL
 
 from app.errors import DomainError, Said
 from app.extensions import db
+from app.lib import clock
 from app.models import OutreachGateway
 from app.outreach import sandbox
 from app.outreach.gateway import Gateway
@@ -38,7 +39,7 @@ class Current:
         if self.row is None or not self.gateway.per_second:
             return None
         spread = func.make_interval(0, 0, 0, 0, 0, 0, n / self.gateway.per_second, type_=INTERVAL)
-        free = func.greatest(OutreachGateway.next_slot_at, func.clock_timestamp())
+        free = func.greatest(OutreachGateway.next_slot_at, clock.MOMENT)
         after = db.session.scalar(
             update(OutreachGateway)
             .where(OutreachGateway.id == self.row.id)

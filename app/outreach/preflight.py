@@ -224,7 +224,7 @@ def _hold(judged: CTE, terms: Terms) -> None:
         .values(
             status=case((dropped, OutreachStatus.DROPPED.value), else_=OutreachStatus.HELD.value),
             reason=judged.c.reason,
-            at=func.now(),
+            at=clock.BEGAN,
         ),
         execution_options={"synchronize_session": False},
     )

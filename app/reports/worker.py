@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import and_, or_, select, update
 
 from app.errors import SEE_LOG, DomainError, Said
 from app.extensions import db
@@ -103,7 +103,7 @@ def _user_of(report: WeeklyReport) -> Staff:
 
 
 def _store(report_id: int, content: dict[str, object]) -> None:
-    values = {"content": content, "made_at": func.now(), "error": None}
+    values = {"content": content, "made_at": clock.BEGAN, "error": None}
     same = (WeeklyReport.id == report_id, WeeklyReport.made_at.is_(None))
     db.session.execute(update(WeeklyReport).where(*same).values(**values))
     db.session.commit()

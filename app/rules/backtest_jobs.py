@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import current_app
 from flask_babel import force_locale
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 
 from app.activity import store
 from app.errors import DomainError
@@ -71,7 +71,7 @@ def cancel(row: Backtest) -> None:
     cancellation = (
         update(Backtest)
         .where(Backtest.id == row.id, Backtest.status.in_(OPEN))
-        .values(status=RunStatus.CANCELLED, finished_at=func.now())
+        .values(status=RunStatus.CANCELLED, finished_at=clock.BEGAN)
     )
     if db.session.execute(cancellation.returning(Backtest.id)).first() is None:
         raise DomainError("This back-test is no longer in progress.")
@@ -86,7 +86,7 @@ def has_backtest(version: RuleVersion) -> bool:
 
 def work_on(backtest_id: int) -> None:
     """Run a waiting back-test. Does nothing when another worker has it or it has ended."""
-    with JOBS.owned(backtest_id, started_at=func.now()) as owned:
+    with JOBS.owned(backtest_id, started_at=clock.BEGAN) as owned:
         if owned is None:
             return
         row, held = owned

@@ -31,6 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import aliased
 
 from app.extensions import db
+from app.lib import clock
 from app.models import Hit, HitStatus, Lead, Outcome, OutreachSetting, Product, VersionStatus
 from app.segments.value import margin
 from config import Settings
@@ -71,7 +72,7 @@ def recount() -> int:
         changed += _recount(last, upto, within)
         last = upto
         db.session.commit()
-    done = update(OutreachSetting).where(OutreachSetting.id == version).values(recounted_at=func.now())
+    done = update(OutreachSetting).where(OutreachSetting.id == version).values(recounted_at=clock.BEGAN)
     db.session.execute(done)
     db.session.commit()
     return changed

@@ -6,8 +6,6 @@ import datetime as dt
 import uuid
 from typing import Any
 
-from sqlalchemy import func
-
 from app import installation
 from app.activity import store
 from app.activity.errors import ActivityError
@@ -48,7 +46,7 @@ def execute(run_id: int) -> None:
     Raises MismatchError, and leaves the run to another worker, when DATA_DIR doesn't belong to the database.
     """
     installation.check(db.engine, current_settings())
-    with RUNS.hold(db.engine, run_id, started_at=func.now()) as held:
+    with RUNS.hold(db.engine, run_id, started_at=clock.BEGAN) as held:
         if held is None:
             return
         run = db.session.get_one(JobRun, run_id, populate_existing=True)

@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, func, or_, select, update
+from sqlalchemy import Connection, delete, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from app.activity.formats.files import find_files, split_ending
 from app.extensions import db
 from app.jobs.locks import Lock, wait_for_lock
+from app.lib import clock
 from app.models import InboxFile
 from config import Settings
 
@@ -82,7 +83,7 @@ def scan(settings: Settings) -> InboxScan:
         _return_changed(connection, settings, [row for key, row in known.items() if _is_moved(key)])
         present = _present_states(root, settings)
         _store_states(connection, {key: row for key, row in known.items() if not _is_moved(key)}, present)
-        quiet = InboxFile.since <= func.clock_timestamp() - dt.timedelta(seconds=settings.inbox_quiet_seconds)
+        quiet = InboxFile.since <= clock.MOMENT - dt.timedelta(seconds=settings.inbox_quiet_seconds)
         settled = select(InboxFile.path, InboxFile.taken_at).where(or_(InboxFile.renamed, quiet))
         taken = {row.path: row.taken_at is not None for row in connection.execute(settled)}
     return _classify(find_files([root]), settings, present, taken)
@@ -92,7 +93,7 @@ def mark_taken(settings: Settings, paths: Iterable[Path]) -> None:
     """Record that a run has taken these files."""
     keys = [_key(path, settings) for path in paths]
     with db.engine.begin() as connection:
-        connection.execute(update(InboxFile).where(InboxFile.path.in_(keys)).values(taken_at=func.now()))
+        connection.execute(update(InboxFile).where(InboxFile.path.in_(keys)).values(taken_at=clock.BEGAN))
 
 
 def track_moved(settings: Settings, path: Path, target: Path) -> None:
@@ -107,7 +108,7 @@ def track_moved(settings: Settings, path: Path, target: Path) -> None:
         connection.execute(
             update(InboxFile)
             .where(InboxFile.path == _key(path, settings))
-            .values(path=_key(target, settings), taken_at=func.now(), **state_values)
+            .values(path=_key(target, settings), taken_at=clock.BEGAN, **state_values)
         )
 
 
@@ -159,7 +160,7 @@ def _store_states(connection: Connection, known: Mapping[bytes, Any], present: M
             continue
         values = {
             **state._asdict(),
-            "since": func.clock_timestamp(),
+            "since": clock.MOMENT,
             "renamed": state.inode in temporary,
             "taken_at": None,
         }
@@ -172,7 +173,7 @@ def _store_states(connection: Connection, known: Mapping[bytes, Any], present: M
 
 def _return_changed(connection: Connection, settings: Settings, moved: Sequence[Any]) -> None:
     """Return files that changed after a run moved them to the inbox, and stop watching old ones."""
-    old = InboxFile.taken_at < func.now() - WATCH_TIME
+    old = InboxFile.taken_at < clock.BEGAN - WATCH_TIME
     connection.execute(delete(InboxFile).where(old, InboxFile.path.in_([row.path for row in moved])))
     for row in moved:
         path = settings.data_dir / os.fsdecode(row.path)

@@ -15,7 +15,7 @@ WITH held AS (
     FOR NO KEY UPDATE OF c SKIP LOCKED
 ), given AS (
     UPDATE customer c
-    SET owner_id = f.owner_id, owned_since = now(), next_on = :next_on
+    SET owner_id = f.owner_id, owned_since = app_now(now()), next_on = :next_on
     FROM free f
     WHERE c.id = f.id
     RETURNING c.id, c.owner_id

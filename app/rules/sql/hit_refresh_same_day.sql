@@ -1,6 +1,6 @@
 -- Refreshes hits when this version evaluates their date again, as late events may have changed the result.
 UPDATE hit h
-SET values = s.values, score = s.score, grade = s.grade, evidence = s.evidence, updated_at = now()
+SET values = s.values, score = s.score, grade = s.grade, evidence = s.evidence, updated_at = app_now(now())
 FROM hit_stage s
 WHERE NOT s.is_new AND h.rule_id = :rule AND h.lead_id = s.lead_id AND h.hit_date = s.hit_date
   AND h.version_id = :version AND h.evidence IS DISTINCT FROM s.evidence

@@ -87,6 +87,7 @@ OBJECT = {
     "ab_user_role": lazy_gettext("Role of a user"),
     "ab_view_menu": lazy_gettext("Screen name"),
     "alembic_version": lazy_gettext("Database schema"),
+    "app_clock": lazy_gettext("Clock"),
     "change_log": lazy_gettext("Change log"),
     "config": lazy_gettext("Configuration file"),
     "delivery": lazy_gettext("Delivery"),

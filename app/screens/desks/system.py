@@ -20,6 +20,7 @@ CHECK = {
     "installation": lazy_gettext("Installation"),
     "permissions": lazy_gettext("Permissions of roles"),
     "change_log": lazy_gettext("Change log"),
+    "clock": lazy_gettext("Clock"),
     "redis": lazy_gettext("Redis"),
     "ticker": lazy_gettext("Scheduled tasks"),
     "activity": lazy_gettext("Analytical data"),
