@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 
-from app.activity import checks, engine, store
+from app.activity import checks, engine, request_ids, store
 from app.activity.cube import EVENTS, view_events, write_activity
 from app.activity.errors import ActivityError, RefusedFile
 from app.activity.formats.files import find_files, fingerprint
@@ -171,7 +171,8 @@ class Ingest:
         connection = self.connection
         first = 1 + max((each.get("delivery", 0) for each in store.deliveries(writer.state)), default=0)
         engine.tell(connection, first_delivery=first - min(self.chunk, default=0))
-        view_events(connection, "existing", self.root, base.days.values())
+        found = request_ids.add(connection, writer, base)
+        view_events(connection, "existing", self.root, [base.days[day] for day in sorted(found.days)])
         connection.execute(_SQL["merge"])
         self._count()
         for file_no, record in self.chunk.items():
@@ -186,7 +187,9 @@ class Ingest:
             record.as_journal(number, writer.version, now, self.source) for number, record in numbered.items()
         ]
         moved = self._moved()
-        writer.commit(days, [*entries, *records], duplicates=duplicates, timezone=self.timezone)
+        writer.commit(
+            days, [*entries, *records], duplicates=duplicates, timezone=self.timezone, ids=found.index
+        )
         self.result.moved.update(moved)
         return touched
 

@@ -31,6 +31,7 @@ STEPS = (
     "files checked",
     "writer locked",
     "garbage collected",
+    "ids written",
     "rejects written",
     "events written",
     "activity written",
@@ -92,6 +93,36 @@ class LatestFacts:
 
 
 @dataclass(frozen=True)
+class IdRun:
+    """A sorted part of the index of request ids (app/activity/request_ids.py), in two files."""
+
+    name: str
+    rows: int
+
+    @property
+    def keys(self) -> str:
+        """The name of the file of keys."""
+        return f"{self.name}.keys"
+
+    @property
+    def days(self) -> str:
+        """The name of the file of their dates."""
+        return f"{self.name}.days"
+
+    def files(self) -> set[str]:
+        """Return the names of both files."""
+        return {self.keys, self.days}
+
+
+@dataclass(frozen=True)
+class IdIndex:
+    """The index of request ids, and the dates ``missing`` from it in a store that was written without one."""
+
+    runs: tuple[IdRun, ...] = ()
+    missing: tuple[date, ...] = ()
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """A committed state of the store. An empty store has version 0.
 
@@ -108,12 +139,18 @@ class Snapshot:
     retired: Mapping[str, float] = field(default_factory=dict)
     facts: tuple[FactFile, ...] = ()
     latest_facts: LatestFacts | None = None
+    ids: IdIndex = IdIndex()
 
     def files(self) -> set[str]:
         """Return the names of all data files of the state."""
         of_days = {name for day in self.days.values() for name in day.files()}
+        of_days |= {*self.duplicates.values()} | {name for run in self.ids.runs for name in run.files()}
         latest = self.latest_facts.files if self.latest_facts else ()
-        return of_days | {*self.duplicates.values()} | {file.name for file in (*self.facts, *latest)}
+        return of_days | {file.name for file in (*self.facts, *latest)}
+
+    def all_days(self) -> set[date]:
+        """Return the dates with events or duplicates."""
+        return {*self.days, *self.duplicates}
 
     def digest(self, first: date, last: date) -> str:
         """Return a short digest of the data of the dates first … last: equal digests mean equal events."""
@@ -134,7 +171,21 @@ def snapshot(root: Path) -> Snapshot:
         facts, latest = _fact_files(data.pop("facts", ())), data.pop("latest_facts", None)
         if latest is not None:
             latest = LatestFacts(date.fromisoformat(latest["through"]), _fact_files(latest["files"]))
-        return Snapshot(root=root, days=days, duplicates=duplicates, facts=facts, latest_facts=latest, **data)
+        ids = data.pop("ids", None)
+        if ids is None:
+            index = IdIndex(missing=tuple(sorted({*days, *duplicates})))
+        else:
+            missing = map(date.fromisoformat, ids["missing"])
+            index = IdIndex(tuple(IdRun(**run) for run in ids["runs"]), tuple(missing))
+        return Snapshot(
+            root=root,
+            days=days,
+            duplicates=duplicates,
+            facts=facts,
+            latest_facts=latest,
+            ids=index,
+            **data,
+        )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ActivityError(
             "the activity manifest %(path)s is damaged: %(why)s",
@@ -208,6 +259,11 @@ class Writer:
         (self.state.root / name).parent.mkdir(parents=True, exist_ok=True)
         return name
 
+    def new_id_run(self, number: int) -> str:
+        """Return the relative name of a run of the index of request ids, creating its folder."""
+        (self.state.root / "ids").mkdir(exist_ok=True)
+        return f"ids/{self.version}-{number}"
+
     def commit(
         self,
         days: Mapping[date, Day] | None = None,
@@ -217,8 +273,9 @@ class Writer:
         timezone: str | None = None,
         facts: Sequence[FactFile] | None = None,
         latest_facts: LatestFacts | None = None,
+        ids: IdIndex | None = None,
     ) -> Snapshot:
-        """Commit `days` and `duplicates`, or `facts` and `latest_facts`; append `records` to the journal.
+        """Commit `days`, `duplicates`, `ids`, or `facts`, `latest_facts`; append `records` to the journal.
 
         What is not given stays as it is. Return the state.
         """
@@ -231,6 +288,7 @@ class Writer:
             facts=old.facts if facts is None else tuple(facts),
             latest_facts=old.latest_facts if facts is None else latest_facts,
             timezone=timezone or old.timezone,
+            ids=ids or old.ids,
         )
         for name in sorted(new.files() - old.files()):
             for path in (root / name, (root / name).parent, (root / name).parent.parent):
@@ -310,6 +368,10 @@ def _swap_manifest(state: Snapshot) -> None:
         "duplicates": {day.isoformat(): state.duplicates[day] for day in sorted(state.duplicates)},
         "journal_bytes": state.journal_bytes,
         "retired": dict(state.retired),
+        "ids": {
+            "runs": [vars(run) for run in state.ids.runs],
+            "missing": [day.isoformat() for day in state.ids.missing],
+        },
         "facts": [vars(file) for file in state.facts],
         "latest_facts": state.latest_facts
         and {
@@ -344,6 +406,7 @@ def _data_files(root: Path) -> Iterator[Path]:
     for layer in LAYERS:
         yield from (root / layer).glob("day=*/*")
     yield from (root / "facts").glob("*.parquet")
+    yield from (root / "ids").glob("*")
 
 
 def _remove_abandoned(scratch: Path) -> None:

@@ -81,6 +81,6 @@ def test_a_kill_at_any_step_changes_no_total(
     work(root, logs)
     assert counts(root) == counts(undisturbed)
     state = store.snapshot(root)
-    files = [file for layer in store.LAYERS for file in (root / layer).rglob("*.parquet")]
+    files = [file for layer in (*store.LAYERS, "ids") for file in (root / layer).rglob("*.*")]
     assert {file.relative_to(root).as_posix() for file in files} == state.files() | state.retired.keys()
     assert not list((root / "tmp").iterdir())
