@@ -85,6 +85,7 @@ APPROVAL_STATUS = {
 APPROVAL_KIND = {
     "rule_version": lazy_gettext("Rule"),
     "schedule_version": lazy_gettext("Schedule"),
+    "journey_version": lazy_gettext("Journey"),
     "log_correction": lazy_gettext("Correction of a log delivery"),
     "unmasked_export": lazy_gettext("Export with phone numbers in clear"),
     "outreach_batch": lazy_gettext("Bulk outreach"),

@@ -1954,6 +1954,142 @@ class OutreachTest(Model):
         return f"#{self.id}"
 
 
+# --- Journeys ---
+
+
+class Journey(Model):
+    """A journey 营销旅程, defined by its versions; customers enter the ``active_version``.
+
+    Triggers up to ``entered_until`` have been looked at.
+    """
+
+    __tablename__ = "journey"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    code: Mapped[str] = mapped_column(String(64), unique=True)
+    name: Mapped[str] = mapped_column(String(128))
+    status: Mapped[str] = mapped_column(String(16), server_default=RuleStatus.DRAFT)
+    active_version_id: Mapped[int | None] = mapped_column(
+        ForeignKey("journey_version.id", use_alter=True, name="fk_journey_active_version")
+    )
+    entered_until: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    created_at: Mapped[dt.datetime] = _now()
+    versions: Mapped[list[JourneyVersion]] = relationship(
+        "JourneyVersion",
+        foreign_keys="JourneyVersion.journey_id",
+        back_populates="journey",
+        order_by="JourneyVersion.number",
+        cascade="all, delete-orphan",
+    )
+    active_version: Mapped[JourneyVersion | None] = relationship(
+        "JourneyVersion", foreign_keys=[active_version_id], post_update=True
+    )
+
+    def __repr__(self) -> str:
+        return f"{self.name} ({self.code})"
+
+
+class JourneyVersion(Model):
+    """A version of a journey. ``spec`` is its ``JourneyDef`` as in a file, without defaults."""
+
+    __tablename__ = "journey_version"
+    __table_args__ = (UniqueConstraint("journey_id", "number"),)
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    journey_id: Mapped[int] = mapped_column(ForeignKey("journey.id", ondelete="CASCADE"), index=True)
+    number: Mapped[int] = mapped_column(Integer)
+    status: Mapped[str] = mapped_column(String(16), server_default=VersionStatus.DRAFT)
+    spec: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    created_by: Mapped[str] = mapped_column(UserName)
+    #: users who saved it since, the latest last
+    edited_by: Mapped[list[str]] = mapped_column(ARRAY(String(128)), server_default="{}")
+    created_at: Mapped[dt.datetime] = _now()
+    updated_at: Mapped[dt.datetime] = mapped_column(
+        DateTime(timezone=True), server_default=text("app_now(now())"), onupdate=BEGAN
+    )
+    activated_by: Mapped[str | None] = mapped_column(UserName)
+    activated_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    journey: Mapped[Journey] = relationship(Journey, foreign_keys=[journey_id], back_populates="versions")
+
+    def __repr__(self) -> str:
+        return f"{self.journey.name} v{self.number}" if self.journey else f"v{self.number}"
+
+
+class EnrolmentStatus(StrEnum):
+    """Whether a customer is under way in a journey, or how it ended for them."""
+
+    UNDER_WAY = "under_way"
+    ENDED = "ended"
+    GOAL = "goal"
+    LEFT = "left"
+
+
+class JourneyEnrolment(Model):
+    """A customer who goes through a version of a journey once 旅程参与; ``why`` they left.
+
+    ``hit_id`` is the hit that started it. A customer is under way in a journey at most once at a time.
+    """
+
+    __tablename__ = "journey_enrolment"
+    __table_args__ = (
+        Index(
+            *("ix_journey_enrolment_under_way", "journey_id", "lead_id"),
+            unique=True,
+            postgresql_where=text("status = 'under_way'"),
+        ),
+        Index("ix_journey_enrolment_entered", "journey_id", "lead_id", "entered_at", unique=True),
+        Index("ix_journey_enrolment_lead", "lead_id"),
+        Index("ix_journey_enrolment_version", "version_id", "status"),
+        Index("ix_journey_enrolment_hit", "hit_id", postgresql_where=text("hit_id IS NOT NULL")),
+    )
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    journey_id: Mapped[int] = mapped_column(ForeignKey("journey.id", ondelete="CASCADE"))
+    version_id: Mapped[int] = mapped_column(ForeignKey("journey_version.id", ondelete="RESTRICT"))
+    lead_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("lead.id", ondelete="CASCADE"))
+    hit_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("hit.id", ondelete="SET NULL"))
+    status: Mapped[str] = mapped_column(String(16), server_default=EnrolmentStatus.UNDER_WAY)
+    why: Mapped[str] = mapped_column(String(16), server_default="")
+    entered_at: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
+    ended_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class JourneyStepStatus(StrEnum):
+    """Status of a step of an enrolment: one that somebody left before is skipped."""
+
+    WAITING = "waiting"
+    WORKING = "working"
+    DONE = "done"
+    HELD = "held"
+    SKIPPED = "skipped"
+
+
+class JourneyStep(Leased, Model):
+    """A step that an enrolment came to at ``due_at``; ``number`` counts its steps.
+
+    A waiting one is looked at again at ``next_at``. ``why`` is the way that was taken, or the reason.
+    """
+
+    __tablename__ = "journey_step"
+    __table_args__ = (
+        UniqueConstraint("enrolment_id", "number"),
+        Index("ix_journey_step_due", "next_at", postgresql_where=text("status = 'waiting'")),
+        Index("ix_journey_step_leased", "lease_until", postgresql_where=text("status = 'working'")),
+        Index("ix_journey_step_outreach", "outreach_id", postgresql_where=text("outreach_id IS NOT NULL")),
+    )
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    enrolment_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("journey_enrolment.id", ondelete="CASCADE")
+    )
+    number: Mapped[int] = mapped_column(Integer)
+    step: Mapped[str] = mapped_column(String(32))
+    status: Mapped[str] = mapped_column(String(16), server_default=JourneyStepStatus.WAITING)
+    why: Mapped[str] = mapped_column(String(40), server_default="")
+    due_at: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
+    next_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    done_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    outreach_id: Mapped[int | None] = mapped_column(
+        BigInteger, ForeignKey("outreach.id", ondelete="SET NULL")
+    )
+
+
 # --- Approvals ---
 
 

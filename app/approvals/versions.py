@@ -1,4 +1,4 @@
-"""Approval of versions: what the kinds for rules and schedules have in common."""
+"""Approval of versions: what the kinds for rules, schedules and journeys have in common."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any, Generic, TypeVar
 from app.approvals.kinds import Change, subject_row
 from app.errors import DomainError
 from app.lib.pointers import to_row
-from app.models import Approval, RuleVersion, ScheduleVersion, VersionStatus
+from app.models import Approval, JourneyVersion, RuleVersion, ScheduleVersion, VersionStatus
 
-Version = TypeVar("Version", RuleVersion, ScheduleVersion)
+Version = TypeVar("Version", RuleVersion, ScheduleVersion, JourneyVersion)
 
 
 class VersionKind(Generic[Version]):

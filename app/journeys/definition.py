@@ -32,7 +32,7 @@ def _whole_seconds(hours: float) -> float:
     return hours
 
 
-Hours = Annotated[float, Field(gt=0, le=MAX_HOURS), AfterValidator(_whole_seconds)]
+Hours = Annotated[int | float, Field(gt=0, le=MAX_HOURS), AfterValidator(_whole_seconds)]
 
 
 class _Named(Strict):
@@ -137,7 +137,7 @@ class Contact(_Step):
     do: Literal["contact"]
     channel: Annotated[Literal["sms", "call"], BeforeValidator(_channel_known)]
     template: Code
-    hold_hours: Annotated[float, Field(ge=0, le=MAX_HOURS), AfterValidator(_whole_seconds)] = 24
+    hold_hours: Annotated[int | float, Field(ge=0, le=MAX_HOURS), AfterValidator(_whole_seconds)] = 24
     then: StepId
     held: StepId | None = None
 

@@ -1,15 +1,20 @@
-"""Journeys in the configuration file: checking them there, with their places."""
+"""Journeys in the configuration file. They become active at once, a changed one in a new version."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
+from sqlalchemy import select
 
-from app.journeys import check
+from app.extensions import db
+from app.journeys import check, versions
 from app.journeys.definition import Bought, JourneyDef, Step, Trigger
+from app.journeys.differences import changes
+from app.models import Journey, RuleStatus
+from app.rulesfile.kind import Kind
 from app.rulesfile.segments import named_in
 
 if TYPE_CHECKING:
@@ -42,6 +47,54 @@ def known_in(config: ConfigFile) -> check.Known:
         named_in(config),
     )
     return stored.extended(here)
+
+
+def _active() -> list[Journey]:
+    in_force = (Journey.active_version_id.is_not(None), Journey.status == RuleStatus.ACTIVE)
+    return list(db.session.scalars(select(Journey).where(*in_force).order_by(Journey.id)))
+
+
+def _read() -> list[JourneyDef]:
+    return [versions.journey_def(row.active_version) for row in _active() if row.active_version]
+
+
+def _dormant() -> Collection[str]:
+    return set(db.session.scalars(select(Journey.code))) - {row.code for row in _active()}
+
+
+def _problems(config: ConfigFile) -> Iterator[tuple[int, str]]:
+    if not config.journeys:
+        return
+    known = known_in(config)
+    for number, journey in enumerate(config.journeys):
+        for each in check.problems(journey, known):
+            yield number, f"{'' if each.step is None else f': step {each.step}'}: {each.error}"
+
+
+def _apply(item: JourneyDef, user: str, overwrite: bool) -> None:
+    journey = db.session.scalar(select(Journey).where(Journey.code == item.code))
+    if journey is None:
+        journey = Journey(code=item.code, name=item.name)
+        db.session.add(journey)
+        db.session.flush()
+    elif not overwrite:
+        return
+    current = journey.active_version
+    if current is not None and versions.journey_def(current) == item:
+        journey.status = RuleStatus.ACTIVE
+        return
+    versions.activate(versions.add_version(journey, item, user), user)
+
+
+JOURNEYS = Kind(
+    "journeys",
+    read=_read,
+    apply=_apply,
+    problems=_problems,
+    as_yaml=JourneyDef.as_json,
+    changes=changes,
+    dormant=_dormant,
+)
 
 
 def check_file(path: Path) -> list[Refusal]:

@@ -6,6 +6,7 @@ from app.rulesfile.branches import BRANCHES
 from app.rulesfile.facts import FACTS
 from app.rulesfile.holidays import HOLIDAYS
 from app.rulesfile.institutions import INSTITUTIONS
+from app.rulesfile.journeys import JOURNEYS
 from app.rulesfile.kind import Kind
 from app.rulesfile.outreach import OUTREACH
 from app.rulesfile.products import PRODUCTS
@@ -27,4 +28,5 @@ KINDS: tuple[Kind[Any], ...] = (
     TEMPLATES,
     RULES,
     SCHEDULES,
+    JOURNEYS,
 )

@@ -10,6 +10,7 @@ from pydantic import PrivateAttr, ValidationError
 
 from app.errors import DomainError
 from app.facts.definition import FactDef
+from app.journeys.definition import JourneyDef
 from app.lib.strict import Strict
 from app.products.definition import ProductDef
 from app.rules.definition import InstitutionDef, RuleDef
@@ -45,6 +46,7 @@ class ConfigFile(Strict):
     templates: list[TemplateDef] = []
     rules: list[RuleDef] = []
     schedules: list[ScheduleDef] = []
+    journeys: list[JourneyDef] = []
     _places: dict[str, list[str]] = PrivateAttr(default_factory=dict)
 
     def place(self, kind: str, number: int) -> str:

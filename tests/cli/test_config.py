@@ -56,6 +56,28 @@ EVERYTHING: dict[str, Any] = {
     ],
     "rules": [{"code": "R-1", "name": "一", "conditions": [CONDITION], "products": ["LOAN-C"]}],
     "schedules": [{"code": "S-1", "name": "每日", "rules": ["R-1"], "preset": "daily", "at": "09:00"}],
+    "journeys": [
+        {
+            "code": "J-1",
+            "name": "召回",
+            "trigger": {"on": "hit", "rules": ["R-1"], "grades": ["A"]},
+            "reentry": {"after_days": 90},
+            "goal": {"products": ["LOAN-C"]},
+            "steps": [
+                {"id": "sms", "do": "contact", "channel": "sms", "template": "T-LOAN", "then": "ask"},
+                {
+                    "id": "ask",
+                    "do": "branch",
+                    "cases": [
+                        {"when": {"not": {"fact": "aum", "op": ">=", "value": 100000}}, "then": "wait"}
+                    ],
+                    "else": "end",
+                },
+                {"id": "wait", "do": "wait", "hours": 36, "then": "end"},
+                {"id": "end", "do": "end"},
+            ],
+        }
+    ],
 }
 
 
@@ -106,6 +128,7 @@ def test_differences_are_told_in_words_and_nothing_is_changed(
         "products": [{**EVERYTHING["products"][0], "margin_rate": 0.04}],
         "outreach": {**EVERYTHING["outreach"], "caps": []},
         "rules": [{**EVERYTHING["rules"][0], "conditions": [{**CONDITION, "value": 5}]}],
+        "journeys": [{**EVERYTHING["journeys"][0], "reentry": "never"}],
     }
     result = cli("config", "diff", write(other))
     assert result.exit_code == 1
@@ -116,6 +139,7 @@ def test_differences_are_told_in_words_and_nothing_is_changed(
         "outreach: Calls per person: 1 time → not limited",
         "outreach: Calls counted over: 3 days → 7 days",
         "rules R-1: Condition: calls ≥ 3 in 7 days → calls ≥ 5 in 7 days",
+        "journeys J-1: Re-entry: after_days 90 → never",
     ]
     assert cli("config", "export").stdout == exported
     cli("config", "apply", write(other))
@@ -178,6 +202,19 @@ def test_a_folder_in_git_is_applied_as_one_file_and_its_commit_noted(
         (
             {"templates": [{"code": "T", "name": "甲", "channel": "sms", "text": "好", "products": ["P"]}]},
             "templates[0].products[0]: 'P': unknown product code",
+        ),
+        (
+            {
+                "journeys": [
+                    {
+                        "code": "J",
+                        "name": "甲",
+                        "trigger": {"on": "hit"},
+                        "steps": [{"id": "a", "do": "wait", "hours": 1, "then": "b"}],
+                    }
+                ]
+            },
+            "journeys[0]: step a: then names the step b, which does not exist.",
         ),
     ],
 )

@@ -98,6 +98,8 @@ OBJECT = {
     "holiday": lazy_gettext("Holiday or make-up working day"),
     "installation": lazy_gettext("Installation"),
     "lead_before": lazy_gettext("Values before an import"),
+    "journey": lazy_gettext("Journey"),
+    "journey_version": lazy_gettext("Journey version"),
     "lead_tag": lazy_gettext("Tag on a lead"),
     "log_correction": labels.APPROVAL_KIND["log_correction"],
     "outreach_event": lazy_gettext("Outcome of a contact"),

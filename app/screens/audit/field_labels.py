@@ -201,6 +201,7 @@ FIELD = {
     "role_id": lazy_gettext("Role"),
     "rows": lazy_gettext("Rows"),
     "rows_unmatched": lazy_gettext("Not on the lead list"),
+    "journey_id": lazy_gettext("Journey"),
     "rule_id": lazy_gettext("Rule"),
     "rules": lazy_gettext("Rules"),
     "saved_at": lazy_gettext("Saved at"),
