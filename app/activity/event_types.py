@@ -28,3 +28,8 @@ REGISTRY: dict[EventType, EventTypeEntry] = {
     "id_ocr": EventTypeEntry(2, N_("ID-card OCR"), weight=0.8),
     "data_call": EventTypeEntry(3, N_("Data call"), weight=0.6),
 }
+
+
+def name_of(number: int) -> EventType:
+    """Return the event type that the cube stores as a number."""
+    return next(name for name, each in REGISTRY.items() if each.number == number)

@@ -106,12 +106,10 @@ def collect_data(lead: Lead, user: str, kind: str = "show") -> dict[str, Any]:
 
     Records a request of this ``kind`` and commits.
     """
-    hits = db.session.scalars(select(Hit).where(Hit.lead_id == lead.id).order_by(Hit.hit_date)).all()
     reveals = db.session.scalars(select(Reveal).where(Reveal.lead_id == lead.id).order_by(Reveal.id)).all()
     data = {
         "lead": _lead(lead),
         "before_imports": [_columns(old, "name", "phone_masked", "source") for old in _before(lead)],
-        "hits": [_hit(hit) for hit in hits],
         "reveals": [_columns(reveal, "revealed_at", "revealed_by", "reason") for reveal in reveals],
         "contacts": [_contact(row) for row in _contacts(lead)],
         "suppression": [_suppression(entry) for entry in _entries(lead)],
@@ -192,11 +190,6 @@ def _lead(lead: Lead) -> dict[str, Any]:
     values["branch"] = lead.branch.name if lead.branch else None
     values["import_file"] = lead.batch.file_name if lead.batch else None
     return values | {"tags": [tag.name for tag in lead.tags]}
-
-
-def _hit(hit: Hit) -> dict[str, Any]:
-    values = _columns(hit, "hit_date", "grade", "score", "status", "last_met_on", "created_at", "evidence")
-    return {"rule": hit.rule.name, "version": hit.version.number, **values}
 
 
 def _suppression(entry: Suppression) -> dict[str, Any]:

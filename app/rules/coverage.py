@@ -16,9 +16,9 @@ from app.activity import store
 from app.activity.spec import RuleSpec
 from app.leads.cube import activity_root, engine_settings, prepare, window
 from app.lib.lazy import lazy
-from app.rules import lead_filter
+from app.rules import evidence, lead_filter
 from app.rules.definition import RuleDef
-from app.rules.evaluate import compile_rule, condition_evidence, grade_of, score_of
+from app.rules.evaluate import compile_rule, grade_of, score_of
 from config import Settings
 
 if TYPE_CHECKING:
@@ -175,6 +175,6 @@ def _evidence(definition: RuleDef, row: dict[str, Any]) -> dict[str, Any]:
     conditions = zip(definition.conditions, row["values"], row["by_condition"], strict=True)
     alone = len(definition.conditions) == 1
     return {
-        "conditions": [condition_evidence(*each, alone=alone) for each in conditions],
+        "conditions": [evidence.condition(*each, alone=alone) for each in conditions],
         "institutions": row["institutions"],
     }

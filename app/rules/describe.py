@@ -13,7 +13,7 @@ from markupsafe import Markup
 from app import labels
 from app.activity import metrics, operators
 from app.models import Hit, Rule, RuleVersion
-from app.rules import sentence
+from app.rules import evidence, sentence
 from app.rules.definition import ConditionDef
 from app.rules.recompute import Difference
 from app.rules.versions import rule_def
@@ -36,20 +36,20 @@ def rule_sentence(rule: Rule) -> str:
 
 def reason(hit: Hit) -> str:
     """Return why the lead was caught, from the hit's own evidence."""
-    return reason_of(hit.evidence)
+    return reason_of(evidence.of(hit))
 
 
-def reason_of(evidence: dict[str, Any]) -> str:
-    """Return why a lead is caught, from evidence in the form that hits keep."""
-    conditions = evidence.get("conditions", [])
+def reason_of(found: dict[str, Any]) -> str:
+    """Return why a lead is caught, from evidence in full."""
+    conditions = found.get("conditions", [])
     met = [c for c in conditions if c.get("met")] or conditions
-    return _("; ").join(_met_sentence(condition, evidence) for condition in met)
+    return _("; ").join(_met_sentence(condition, found) for condition in met)
 
 
-def _met_sentence(condition: dict[str, Any], evidence: dict[str, Any]) -> str:
+def _met_sentence(condition: dict[str, Any], whole: dict[str, Any]) -> str:
     # A single condition's events are those of the whole hit, as are those of hits stored before each
     # condition kept its own.
-    codes = condition.get("seen", evidence).get("institutions", [])
+    codes = condition.get("seen", whole).get("institutions", [])
     metric = metrics.REGISTRY[condition["metric"]]
     found = _(
         metric.reason if codes else metric.reason_without_institutions,
@@ -81,18 +81,18 @@ def _limit(condition: dict[str, Any]) -> str:
 
 def institutions(hit: Hit) -> str:
     """Return the names of the institutions of the matching events."""
-    return sentence.institutions_in_words(hit.evidence.get("institutions", []))
+    return sentence.institutions_in_words(evidence.of(hit).get("institutions", []))
 
 
 def arithmetic(hit: Hit) -> Markup:
     """Return the score as a sum over event types and ages with count, weight and decay."""
-    evidence = hit.evidence
-    half_life = evidence.get("half_life_days", 1)
-    weights = evidence.get("weights", {})
+    found = evidence.of(hit)
+    half_life = found.get("half_life_days", 1)
+    weights = found.get("weights", {})
     terms = [
         f"{labels.word(labels.EVENT_TYPE, t['event_type'])} {t['n']} × {weights.get(t['event_type'], 0):g}"
         f" × 0.5^({t['age_days']}/{half_life:g})"
-        for t in evidence.get("terms", [])
+        for t in found.get("terms", [])
     ]
     total = _("score %(score)s, grade %(grade)s", score=f"{hit.score:.2f}", grade=hit.grade)
     return Markup("<br>+ ").join(terms) + Markup("<br>= ") + Markup.escape(total)
@@ -100,7 +100,8 @@ def arithmetic(hit: Hit) -> Markup:
 
 def seen_at(hit: Hit) -> str:
     """Return the local times of the first and last matching event."""
-    first, last = hit.evidence.get("first_at"), hit.evidence.get("last_at")
+    found = evidence.of(hit)
+    first, last = found.get("first_at"), found.get("last_at")
     if not first or not last:
         return ""
     shown = [dt.datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M") for text in (first, last)]

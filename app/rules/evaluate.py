@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 
 from sqlalchemy import BigInteger, Connection, column, text
 
-from app.activity import operators
 from app.activity.score import Score
 from app.activity.spec import Condition, RuleSpec
 from app.extensions import db
@@ -216,7 +215,7 @@ def store(
     settled = cooldown.settle(found.leads, found.met, numbers, known, rule.definition.cooldown_days)
     asked = _asked(found, numbers, settled, settled.again & is_stale)
     score = score_of(rule.definition)
-    form = evidence.Format.of(rule.definition, rule.version.number, rule.spec, score)
+    form = evidence.Format.of(rule.definition, rule.spec, score)
     made = store_hits(connection, settings, rule.version, rule.definition, caught.lines(asked, form))
     _meet_later(connection, *settled.met_later)
     code = rule.definition.code
@@ -298,19 +297,6 @@ def grade_of(score: float, definition: RuleDef) -> str:
     """Return the grade of a score: the first band, from A down, whose lower edge the score reaches."""
     bands = {str(grade): edge for grade, edge in definition.grade_bands.items()}
     return next((grade for grade in "ABCD" if score >= bands[grade]), "D")
-
-
-def condition_evidence(
-    condition: ConditionDef, actual: int, seen: dict[str, Any], *, alone: bool
-) -> dict[str, Any]:
-    """Return the condition's demand and findings.
-
-    The events of a single condition are left out, as they are those of the whole hit.
-    """
-    demand = condition.model_dump(exclude_defaults=True)
-    met = operators.REGISTRY[condition.op].compare(actual, condition.value)
-    result = {"actual": actual, "met": met}
-    return demand | result if alone else demand | result | {"seen": seen}
 
 
 def store_hits(

@@ -1,20 +1,23 @@
-"""Hits with their evidence as lines for the staging table, written by DuckDB whatever the engine.
+"""The evidence of hits: written by DuckDB as lines for the staging table, whatever the engine, and read.
 
-Python objects for each hit would take longer than all the rest of an evaluation.
+Python objects for each hit would take longer than all the rest of an evaluation. A hit stores only what its
+version doesn't say: what JSON costs in PostgreSQL is its length.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from functools import lru_cache, partial, reduce
 from operator import add
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import orjson
-
+from app.activity import event_types, operators
 from app.activity.score import Score
 from app.lib.lazy import lazy
+from app.models import Hit
 from app.rules.definition import ConditionDef, RuleDef
+from app.rules.versions import rule_def
 
 if TYPE_CHECKING:
     import ibis
@@ -34,36 +37,59 @@ TIME = '"%Y-%m-%dT%H:%M:%S"'
 
 
 class Format(NamedTuple):
-    """What the evidence of a version's hits says for each of them alike."""
+    """How a version's hits are written."""
 
     spec: RuleSpec
     score: Score
-    #: JSON without its closing brace
-    start: str
-    #: likewise, of each condition
-    demands: tuple[str, ...]
     #: grades with their lower edges, from A down
     bands: tuple[tuple[str, float], ...]
 
     @classmethod
-    def of(cls, definition: RuleDef, number: int, spec: RuleSpec, score: Score) -> Format:
+    def of(cls, definition: RuleDef, spec: RuleSpec, score: Score) -> Format:
         """Return the format of a version."""
-        start = {
-            "version": number,
-            "match": definition.match,
-            "half_life_days": definition.half_life_days,
-            "weights": dict(definition.weights),
-        }
         bands = tuple((grade, float(definition.grade_bands[grade])) for grade in "ABC")  # type: ignore[index]
-        return cls(spec, score, _opened(start), tuple(map(_demand, definition.conditions)), bands)
+        return cls(spec, score, bands)
 
 
-def _demand(condition: ConditionDef) -> str:
-    return _opened(condition.model_dump(exclude_defaults=True))
+def of(hit: Hit) -> dict[str, Any]:
+    """Return the evidence of a hit in full.
+
+    A hit stores what was found about its lead. What its version says for all its hits alike is added here:
+    a condition has its demand, the value (``actual``), and whether that meets it (``met``).
+    """
+    stored = hit.evidence
+    if "conditions" in stored or not stored:  # Older hits say everything themselves.
+        return stored
+    definition = rule_def(hit.version)
+    widest = max(each.window_days for each in definition.conditions)
+    first = hit.hit_date - dt.timedelta(days=widest - 1)
+    seen = stored.get("seen") or [{}]
+    found = zip(definition.conditions, hit.values, seen, strict=True)
+    return {
+        "version": hit.version.number,
+        "match": definition.match,
+        "half_life_days": definition.half_life_days,
+        "weights": dict(definition.weights),
+        "window": [first.isoformat(), hit.hit_date.isoformat()],
+        "conditions": [condition(*each, alone=len(seen) == 1) for each in found],
+        **{name: stored[name] for name in ("data_batch", "calls", "institutions", "first_at", "last_at")},
+        "terms": [_term(each) for each in stored["terms"].split()],
+    }
 
 
-def _opened(values: dict[str, Any]) -> str:
-    return orjson.dumps(values).decode()[:-1]
+def condition(demand: ConditionDef, actual: int, seen: dict[str, Any], *, alone: bool) -> dict[str, Any]:
+    """Return a condition's demand and findings.
+
+    The events of a single condition are left out, as they are those of the whole hit.
+    """
+    met = operators.REGISTRY[demand.op].compare(actual, demand.value)
+    result = demand.model_dump(exclude_defaults=True) | {"actual": actual, "met": met}
+    return result if alone else result | {"seen": seen}
+
+
+def _term(text: str) -> dict[str, Any]:
+    number, age, n = map(int, text.split(":"))
+    return {"event_type": event_types.name_of(number), "age_days": age, "n": n}
 
 
 def lines(
@@ -99,7 +125,7 @@ def _statement(activity: str, form: Format) -> engine.Statement:
 
 def _as_lines(hits: ibis.Table, form: Format) -> ibis.Table:
     grade = ibis.cases(*((hits.score >= edge, name) for name, edge in form.bands), else_="D")
-    numbers = [hits["values"][c].cast("string") for c in range(len(form.demands))]
+    numbers = [hits["values"][c].cast("string") for c in range(len(form.spec.conditions))]
     fields = [
         hits.lead.cast("string"),
         hits.as_of.cast("string"),
@@ -114,43 +140,38 @@ def _as_lines(hits: ibis.Table, form: Format) -> ibis.Table:
 
 
 def _evidence(hits: ibis.Table, form: Format) -> ibis.ir.StringValue:
-    first = hits.as_of - ibis.interval(days=form.spec.window_days - 1)
-    found = [_condition(hits, form, c) for c in range(len(form.demands))]
+    each = [_seen_by(hits, c) for c in range(len(form.spec.conditions))]
+    # The events of a single condition are those of the whole hit.
+    by_condition = [',"seen":[', *_between(",", each), "]"] if each[1:] else []
     return _concat(
-        form.start + ',"data_batch":',
+        '{"data_batch":',
         engine.parameter("data_batch", int).cast("string"),
-        first.strftime(',"window":["%Y-%m-%d'),
-        hits.as_of.strftime('","%Y-%m-%d"],"conditions":['),
-        *_between(",", found),
-        '],"calls":',
+        ',"calls":',
         hits.calls.cast("string"),
-        ',"institutions":',
-        _to_json()(hits.institutions),
-        *_seen_from(hits.first_at, hits.last_at),
-        ',"terms":',
-        _to_json()(hits.by_type_age),
+        *_seen(hits),
+        ',"terms":"',
+        hits.by_type_age.map(_as_term).join(" "),
+        '"',
+        *by_condition,
         "}",
     )
 
 
-def _condition(hits: ibis.Table, form: Format, c: int) -> ibis.ir.StringValue:
-    """Return a condition's demand and findings.
-
-    The events of a single condition are left out, as they are those of the whole hit.
-    """
-    actual = hits["values"][c]
-    met = form.spec.conditions[c].holds(actual).cast("string")
-    parts = [form.demands[c] + ',"actual":', actual.cast("string"), ',"met":', met]
-    if len(form.demands) > 1:
-        seen = hits.by_condition[c]
-        times = _seen_from(seen.first_at, seen.last_at)
-        parts += [',"seen":{"institutions":', _to_json()(seen.institutions), *times, "}"]
-    return _concat(*parts, "}")
+def _as_term(term: ibis.ir.StructValue) -> ibis.ir.StringValue:
+    known = event_types.REGISTRY.items()
+    number = ibis.cases(*((term.event_type == name, str(each.number)) for name, each in known), else_="0")
+    return _concat(number, ":", term.age_days.cast("string"), ":", term.n.cast("string"))
 
 
-def _seen_from(first: ibis.Value, last: ibis.Value) -> list[str | ibis.Value]:
-    times = [each.strftime(TIME).fill_null("null") for each in (first, last)]
-    return [',"first_at":', times[0], ',"last_at":', times[1]]
+def _seen_by(hits: ibis.Table, c: int) -> ibis.ir.StringValue:
+    return _concat("{", *_seen(hits.by_condition[c])[1:], "}")
+
+
+def _seen(found: Any) -> list[str | ibis.Value]:
+    """Return institutions and the first and last time as parts of JSON, the first of which is a comma."""
+    times = {name: found[name].strftime(TIME).fill_null("null") for name in ("first_at", "last_at")}
+    named = {"institutions": _to_json()(found.institutions)} | times
+    return [part for name, value in named.items() for part in (",", f'"{name}":', value)]
 
 
 @lru_cache(maxsize=1)

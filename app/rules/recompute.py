@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from app.leads.cube import engine_settings, prepare, window
 from app.lib.lazy import lazy
 from app.models import Hit
-from app.rules import lead_filter
+from app.rules import evidence, lead_filter
 from app.rules.control_group import ControlGroup
 from app.rules.definition import RuleDef
 from app.rules.evaluate import compile_rule, grade_of, score_of
@@ -47,7 +47,7 @@ def recompute(settings: Settings, hit: Hit) -> list[Difference]:
     table = query.explain(state, spec, hit.hit_date, hit.lead_id, score, settings=engine_settings(settings))
     recomputed = table.to_pylist()[0]
     recomputed["grade"] = grade_of(recomputed["score"], definition)
-    stored = {**hit.evidence, "values": list(hit.values), "score": hit.score, "grade": hit.grade}
+    stored = {**evidence.of(hit), "values": list(hit.values), "score": hit.score, "grade": hit.grade}
     pairs = [(part, _text(stored.get(part)), _text(recomputed[part])) for part in PARTS]
     changed = [Difference(part, was, now) for part, was, now in pairs if was != now]
     return changed + _of_lead(settings, hit, definition)

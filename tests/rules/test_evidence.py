@@ -18,7 +18,8 @@ from sqlalchemy.orm import Session
 from app.activity import query, store
 from app.leads.cube import activity_root
 from app.models import Hit, Institution, Lead, RuleVersion
-from app.rules.evaluate import compile_rule, condition_evidence, evaluate_days, score_of
+from app.rules import evidence
+from app.rules.evaluate import compile_rule, evaluate_days, score_of
 from app.rules.versions import rule_def
 from app.rulesfile.apply import apply_config, export_config
 from app.rulesfile.schema import parse_config
@@ -67,18 +68,18 @@ def test_the_engine_writes_the_evidence_that_explaining_a_lead_finds(
             spec, score = compile_rule(definition), score_of(definition)
             [row] = query.explain(state, spec, hit.hit_date, hit.lead_id, score).to_pylist()
             conditions = zip(definition.conditions, row["values"], row["by_condition"], strict=True)
-            evidence = {
+            expected = {
                 "version": hit.version.number,
                 "match": "any",
                 "window": ["2026-03-04", "2026-03-10"],
                 "half_life_days": 3.5,
                 "weights": definition.weights,
                 "data_batch": state.version,
-                "conditions": [condition_evidence(*each, alone=False) for each in conditions],
+                "conditions": [evidence.condition(*each, alone=False) for each in conditions],
                 "terms": row["by_type_age"],
                 **{key: row[key] for key in ("calls", "institutions", "first_at", "last_at")},
             }
-            assert orjson.loads(orjson.dumps(evidence)) == hit.evidence
+            assert orjson.loads(orjson.dumps(expected)) == evidence.of(hit)
             assert (row["values"], row["score"]) == (hit.values, hit.score)
     assert [hit.evidence["institutions"] for hit in hits] == [sorted(codes[:2])] * 2
 
@@ -89,7 +90,7 @@ def test_the_reason_names_the_institutions_of_its_own_condition(
     apply_rule(bank, *TWO)
     evaluate(bank)
     hit = session.scalars(select(Hit)).one()
-    assert [each["seen"] for each in hit.evidence["conditions"]] == [
+    assert [each["seen"] for each in evidence.of(hit)["conditions"]] == [
         {"institutions": ["A"], "first_at": "2026-03-05T09:00:00", "last_at": "2026-03-05T09:00:00"},
         {"institutions": ["B", "C"], "first_at": "2026-03-09T10:00:00", "last_at": "2026-03-10T11:00:00"},
     ]
@@ -117,8 +118,8 @@ def test_an_older_hit_without_evidence_per_condition_can_be_read(
     apply_rule(bank, *TWO)
     evaluate(bank)
     hit = session.scalars(select(Hit)).one()
-    bare = [{k: v for k, v in each.items() if k != "seen"} for each in hit.evidence["conditions"]]
-    hit.evidence = hit.evidence | {"conditions": bare}
+    bare = [{k: v for k, v in each.items() if k != "seen"} for each in evidence.of(hit)["conditions"]]
+    hit.evidence = evidence.of(hit) | {"conditions": bare}
     session.commit()
     manager = login("Manager")
     assert "7-day window: 1 × active at 机构A and others, 3 in all" in page(manager, hit)

@@ -12,6 +12,7 @@ from app.facts import subject as fact_subject
 from app.lib.amounts import yuan
 from app.models import Lead
 from app.outcomes import subject as outcome_subject
+from app.rules import subject as hit_subject
 from app.screens.facts.words import value_text
 from app.screens.leads.suppression_page import REASON
 from app.segments import sentence
@@ -27,9 +28,9 @@ def held_page(lead: Lead, answer: dict[str, Any]) -> dict[str, Any]:
         "before": [
             (old["name"], old["phone_masked"], old["source"] or None) for old in answer["before_imports"]
         ],
-        "hits": [
+        hit_subject.NAME: [
             (h["hit_date"], h["rule"], h["grade"], labels.word(labels.HIT_STATUS, h["status"]))
-            for h in answer["hits"]
+            for h in answer[hit_subject.NAME]
         ],
         "calls": [(day["date"], day["calls"], day["institutions"]) for day in answer["activity"]],
         fact_subject.NAME: [
