@@ -1271,7 +1271,8 @@ class Hit(Model):
     ``converted_at`` are what a marketer marked: a claim (app/rules/conversions.py).
 
     ``source``, ``branch_id`` (0: none) and ``live`` are copies of the lead's values, maintained by triggers,
-    so that lists, row scope and HitCount agree. ``made_on`` is the local date on which it was created.
+    so that lists, row scope and HitCount agree; they are looked up for each row that is inserted without
+    ``live``. ``made_on`` is the local date on which it was created.
     """
 
     __tablename__ = "hit"
@@ -1308,7 +1309,7 @@ class Hit(Model):
     made_on: Mapped[dt.date] = mapped_column(Date)
     source: Mapped[str] = mapped_column(String(64), server_default="")
     branch_id: Mapped[int] = mapped_column(Integer, server_default="0")
-    live: Mapped[bool] = mapped_column(Boolean, server_default="true")
+    live: Mapped[bool] = mapped_column(Boolean, server_default=FetchedValue())
     values: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
     score: Mapped[float] = mapped_column(Float)
     grade: Mapped[str] = mapped_column(String(1))

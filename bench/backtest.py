@@ -22,8 +22,8 @@ from app.activity.store import Day
 from app.extensions import db
 from app.leads.cube import activity_root, engine_settings, fingerprint
 from app.rules.backtest import BacktestPlan, run
+from app.rules.compiled import compile_rule
 from app.rules.definition import RuleDef
-from app.rules.evaluate import compile_rule
 from app.rulesfile.apply import apply_config
 from app.rulesfile.schema import parse_config
 from bench._common import CUBE_OF_A_DAY, kept, peak_mb, product

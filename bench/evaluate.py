@@ -11,6 +11,7 @@ and pandas on a tenth of the leads.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime as dt
 import itertools
 import os
@@ -28,8 +29,9 @@ from app.activity import query, store
 from app.activity.store import Day
 from app.extensions import db
 from app.leads.cube import activity_root, engine_settings, fingerprint, prepare, window
+from app.rules.compiled import Evaluated, compile_rule, score_of
 from app.rules.definition import RuleDef
-from app.rules.evaluate import Evaluated, compile_rule, evaluate_days, score_of
+from app.rules.evaluate import evaluate_days
 from app.rules.versions import active_versions
 from app.rulesfile.apply import apply_config
 from app.rulesfile.schema import parse_config
@@ -182,11 +184,10 @@ def apply_rules(settings: Settings, leads: int) -> None:
 
 def whole(state: str, settings: Settings, days: Sequence[dt.date]) -> None:
     """Evaluate every rule as of each date."""
-    server = db.session.scalar(text("SELECT pg_backend_pid()"))
-    used, started = _cpu(server), time.perf_counter()
+    used, started = _cpu(settings), time.perf_counter()
     results = evaluate_days(settings, days[0], days[-1])
     took = time.perf_counter() - started
-    own, stored = (now - then for now, then in zip(_cpu(server), used, strict=True))
+    own, stored = (now - then for now, then in zip(_cpu(settings), used, strict=True))
     made, again = (
         sum(sum(day[key].values()) for day in results.values()) for key in ("created", "refreshed")
     )
@@ -197,10 +198,18 @@ def whole(state: str, settings: Settings, days: Sequence[dt.date]) -> None:
     )
 
 
-def _cpu(server: int | None) -> tuple[float, float]:
-    """Return the CPU seconds of this process and of the session's server process."""
-    fields = Path(f"/proc/{server}/stat").read_text().rsplit(")", 1)[1].split()
-    return time.process_time(), (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def _cpu(settings: Settings) -> tuple[float, float]:
+    """Return the CPU seconds of this process and of the database's processes, ended ones included."""
+    postmaster = int((settings.data_dir / "postgres/postmaster.pid").read_text().split()[0])
+    ticks = 0
+    for process in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = process.read_text().rsplit(")", 1)[1].split()
+            if int(process.parent.name) == postmaster:
+                ticks += sum(map(int, fields[11:15]))
+            elif int(fields[1]) == postmaster:
+                ticks += sum(map(int, fields[11:13]))
+    return time.process_time(), ticks / os.sysconf("SC_CLK_TCK")
 
 
 def alternative(settings: Settings, rules: Sequence[Evaluated], days: Sequence[dt.date]) -> None:

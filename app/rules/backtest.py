@@ -28,8 +28,8 @@ from app.models import Lead
 from app.rules import conversions, lead_filter
 from app.rules.backtest_tally import Outcomes, Tally
 from app.rules.check import most
+from app.rules.compiled import compile_rule
 from app.rules.definition import RuleDef, content
-from app.rules.evaluate import compile_rule
 from app.rules.proportion import Share
 from config import Settings
 

@@ -17,8 +17,8 @@ from app.activity.spec import RuleSpec
 from app.leads.cube import activity_root, engine_settings, prepare, window
 from app.lib.lazy import lazy
 from app.rules import evidence, lead_filter
+from app.rules.compiled import compile_rule, grade_of, score_of
 from app.rules.definition import RuleDef
-from app.rules.evaluate import compile_rule, grade_of, score_of
 from config import Settings
 
 if TYPE_CHECKING:

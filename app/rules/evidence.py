@@ -7,7 +7,6 @@ version doesn't say: what JSON costs in PostgreSQL is its length.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
 from functools import lru_cache, partial, reduce
 from operator import add
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -37,18 +36,19 @@ TIME = '"%Y-%m-%dT%H:%M:%S"'
 
 
 class Format(NamedTuple):
-    """How a version's hits are written."""
+    """How the hits of the version with this id are written."""
 
+    version: int
     spec: RuleSpec
     score: Score
     #: grades with their lower edges, from A down
     bands: tuple[tuple[str, float], ...]
 
     @classmethod
-    def of(cls, definition: RuleDef, spec: RuleSpec, score: Score) -> Format:
+    def of(cls, version: int, definition: RuleDef, spec: RuleSpec, score: Score) -> Format:
         """Return the format of a version."""
         bands = tuple((grade, float(definition.grade_bands[grade])) for grade in "ABC")  # type: ignore[index]
-        return cls(spec, score, bands)
+        return cls(version, spec, score, bands)
 
 
 def of(hit: Hit) -> dict[str, Any]:
@@ -94,16 +94,15 @@ def _term(text: str) -> dict[str, Any]:
 
 def lines(
     on: engines.Engine, activity: str, asked: pa.Table, form: Format, data_batch: int
-) -> Iterator[memoryview]:
-    """Yield the rows of ``asked`` with values, score, grade and evidence, as text for COPY to ``hit_stage``.
+) -> list[memoryview]:
+    """Return the rows of ``asked`` with values, score, grade and evidence, as text for COPY to ``hit_stage``.
 
     Its columns are ``lead``, ``as_of``, ``last_met_on``, ``is_new`` and ``value_0``, ``value_1`` …;
     ``activity`` is a table of the engine ``on`` with the activity of its leads.
     """
     with on.holding("asked", asked):
         table = on.run(_statement(activity, form), data_batch=data_batch)
-    for chunk in table["line"].chunks:
-        yield _text_of(chunk)
+    return [_text_of(chunk) for chunk in table["line"].chunks]
 
 
 def _text_of(lines: pa.StringArray) -> memoryview:
@@ -127,6 +126,7 @@ def _as_lines(hits: ibis.Table, form: Format) -> ibis.Table:
     grade = ibis.cases(*((hits.score >= edge, name) for name, edge in form.bands), else_="D")
     numbers = [hits["values"][c].cast("string") for c in range(len(form.spec.conditions))]
     fields = [
+        str(form.version),
         hits.lead.cast("string"),
         hits.as_of.cast("string"),
         _concat("{", *_between(",", numbers), "}"),

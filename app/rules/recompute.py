@@ -9,9 +9,9 @@ from app.leads.cube import engine_settings, prepare, window
 from app.lib.lazy import lazy
 from app.models import Hit
 from app.rules import evidence, lead_filter
+from app.rules.compiled import compile_rule, grade_of, score_of
 from app.rules.control_group import ControlGroup
 from app.rules.definition import RuleDef
-from app.rules.evaluate import compile_rule, grade_of, score_of
 from app.rules.holdout import Lottery
 from app.rules.versions import rule_def
 from config import Settings

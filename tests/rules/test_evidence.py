@@ -19,7 +19,8 @@ from app.activity import query, store
 from app.leads.cube import activity_root
 from app.models import Hit, Institution, Lead, RuleVersion
 from app.rules import evidence
-from app.rules.evaluate import compile_rule, evaluate_days, score_of
+from app.rules.compiled import compile_rule, score_of
+from app.rules.evaluate import evaluate_days
 from app.rules.versions import rule_def
 from app.rulesfile.apply import apply_config, export_config
 from app.rulesfile.schema import parse_config

@@ -6,6 +6,8 @@ import datetime as dt
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -18,9 +20,10 @@ from sqlalchemy.orm import Session
 
 from app.activity.finder import Met
 from app.extensions import db
-from app.rules import evaluate
-from app.rules.evaluate import Evaluated
+from app.rules import storing
+from app.rules.compiled import Evaluated
 from app.rules.sql import SQL
+from app.rules.storing import Found
 from app.rules.versions import active_versions
 from tests.rules.support import add_leads, apply_rule
 
@@ -34,8 +37,10 @@ FILL = (
               DATE '2026-03-10' - d
        FROM rule_version v, lead l, generate_series(1, 21, 7) d""",
     SQL["hit_stage"],
-    """INSERT INTO hit_stage (lead_id, hit_date, values, score, grade, evidence, last_met_on, is_new)
-       SELECT id, '2026-03-10', '{1}', 1, 'A', '{}', '2026-03-10', id % 4 = 0 FROM lead WHERE id % 2 = 0""",
+    """INSERT INTO hit_stage (version_id, lead_id, hit_date, values, score, grade, evidence, last_met_on,
+                              is_new)
+       SELECT v.id, l.id, '2026-03-10', '{1}', 1, 'A', '{}', '2026-03-10', l.id % 4 = 0
+       FROM rule_version v, lead l WHERE l.id % 2 = 0""",
     SQL["hit_stage_analyze"],
     SQL["hit_met"],
     "INSERT INTO hit_met SELECT id FROM lead WHERE id % 2 = 0",
@@ -71,21 +76,32 @@ def test_hits_are_stored_by_sets(filled: Connection, name: str) -> None:
         assert not node.get("Subplan Name", "").startswith("SubPlan"), "asked for each row"
         if node["Node Type"] == "Nested Loop":
             inner = node["Plans"][1]
+            inner = inner["Plans"][0] if inner["Node Type"] == "Memoize" else inner
             assert "Index Cond" in inner, f"{inner['Node Type']} for each row"
 
 
 class Scored:
-    """Stands for the engine: hits whose evidence is a score."""
+    """Stands for the engine: hits of a version whose evidence is a score."""
 
-    data_batch = 1
+    def __init__(self, version: int, score: float) -> None:
+        self.version, self.score = version, score
+        self.held: dict[str, pa.Table] = {}
 
-    def __init__(self, score: float) -> None:
-        self.score = score
+    @contextmanager
+    def holding(self, name: str, table: pa.Table) -> Iterator[None]:
+        self.held[name] = table
+        yield
 
-    def lines(self, asked: pa.Table, _form: Any) -> Iterator[bytes]:
-        for row in asked.to_pylist():
-            said = f'{{"score": {self.score}}}\t{row["last_met_on"]}\t{row["is_new"]}\n'
-            yield f"{row['lead']}\t{row['as_of']}\t{{1}}\t{self.score}\tA\t{said}".encode()
+    def keep(self, name: str, rows: Any) -> None:
+        """Need nothing."""
+
+    def run(self, statement: Any, **values: Any) -> pa.Table:
+        lines = [
+            f"{self.version}\t{row['lead']}\t{row['as_of']}\t{{1}}\t{self.score}\tA"
+            f'\t{{"score": {self.score}}}\t{row["last_met_on"]}\t{row["is_new"]}\n'
+            for row in self.held["asked"].to_pylist()
+        ]
+        return pa.table({"line": lines})
 
 
 def test_two_rules_store_the_hits_of_the_same_customers_at_once(
@@ -97,7 +113,7 @@ def test_two_rules_store_the_hits_of_the_same_customers_at_once(
     apply_rule(app, code="B")
     settings, faults = app.config["SETTINGS"], list[DBAPIError]()
     waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
-    inserted = [threading.Event(), threading.Event()]
+    inserted, threads = [threading.Event(), threading.Event()], list[threading.Thread]()
     with app.app_context():
         rules = [Evaluated.of(version) for version in active_versions()]
         db.session.expunge_all()
@@ -105,7 +121,11 @@ def test_two_rules_store_the_hits_of_the_same_customers_at_once(
     def store(number: int, *leads: int, score: float) -> None:
         found = Met(np.array(leads), np.ones((len(leads), 1), np.bool_), [np.ones((len(leads), 1), np.int64)])
         counts = {DAY.isoformat(): {"created": Counter[str](), "refreshed": Counter[str]()}}
-        evaluate.store(settings, rules[number], [DAY], found, Scored(score), counts)  # type: ignore[arg-type]
+        rule = rules[number]
+        scored: Any = Scored(rule.version_id, score)
+        with ThreadPoolExecutor(1) as ahead:
+            for _share in storing.store(settings, Found(scored, 1, [rule], [DAY], [found]), ahead, counts):
+                pass
 
     def meets(number: int) -> None:
         """Go on after the refreshed hits when the other rule has its own, or waits for this one."""
@@ -117,22 +137,23 @@ def test_two_rules_store_the_hits_of_the_same_customers_at_once(
     def evaluates(number: int) -> None:
         try:
             with app.app_context():
-                event.listen(
-                    db.session.connection(),
-                    "after_cursor_execute",
-                    lambda *call: "SET values = s.values" in call[2] and meets(number),
-                )
                 store(number, 1, 2, score=2.0)
         except DBAPIError as error:
             faults.append(error)
 
+    def refreshed(*call: Any) -> None:
+        if "SET values = s.values" in call[2] and (here := threading.current_thread()) in threads:
+            meets(threads.index(here))
+
     with app.app_context():
         store(0, 2, score=1.0)
         store(1, 1, score=1.0)
-    threads = [threading.Thread(target=evaluates, args=(number,)) for number in (0, 1)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+        event.listen(db.engine, "after_cursor_execute", refreshed)
+        threads += [threading.Thread(target=evaluates, args=(number,)) for number in (0, 1)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        event.remove(db.engine, "after_cursor_execute", refreshed)
     assert faults == []
     assert session.execute(text("SELECT count(*), min(score) FROM hit")).one() == (4, 2.0)

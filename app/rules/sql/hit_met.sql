@@ -1,2 +1,2 @@
 -- The leads that meet a rule; dropped with the transaction.
-CREATE TEMP TABLE hit_met (lead_id bigint NOT NULL) ON COMMIT DROP
+CREATE TEMP TABLE IF NOT EXISTS hit_met (lead_id bigint NOT NULL) ON COMMIT DROP

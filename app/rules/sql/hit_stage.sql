@@ -1,5 +1,6 @@
--- Stages hits of one rule; dropped with the transaction.
+-- Stages hits of rules; dropped with the transaction.
 CREATE TEMP TABLE hit_stage (
+    version_id integer NOT NULL,
     lead_id bigint NOT NULL,
     hit_date date NOT NULL,
     values bigint[] NOT NULL,

@@ -1,1 +1,1 @@
-COPY hit_stage (lead_id, hit_date, values, score, grade, evidence, last_met_on, is_new) FROM STDIN
+COPY hit_stage (version_id, lead_id, hit_date, values, score, grade, evidence, last_met_on, is_new) FROM STDIN

@@ -1,0 +1,1 @@
+TRUNCATE hit_met
