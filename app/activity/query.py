@@ -228,18 +228,26 @@ def _facts(rows: ibis.Table, spec: RuleSpec) -> ibis.Table:
     first_at = hour + rows.first_s.cast("int64").as_interval("s")
     last_at = hour + rows.last_s.cast("int64").as_interval("s")
     own: dict[str, ibis.Value] = {}
-    for c, condition in enumerate(spec.conditions):
+    for c, condition in enumerate(spec.conditions if _have_own_events(spec) else ()):
         counts = conditions.counts(rows, condition, rows.as_of)
         own[f"institutions_{c}"] = rows.institution.collect(where=counts, distinct=True).sort()
         own[f"first_at_{c}"] = first_at.min(where=counts)
         own[f"last_at_{c}"] = last_at.max(where=counts)
-    return rows.group_by("lead", "as_of").agg(
+    facts = rows.group_by("lead", "as_of").agg(
         calls=rows.n.sum(),
         institutions=rows.institution.collect(distinct=True).sort(),
         first_at=first_at.min(),
         last_at=last_at.max(),
         **own,
     )
+    if own:
+        return facts
+    return facts.mutate(**{f"{name}_0": facts[name] for name in ("institutions", "first_at", "last_at")})
+
+
+def _have_own_events(spec: RuleSpec) -> bool:
+    """Return whether the events that a condition counts may be others than those of the whole rule."""
+    return len(spec.conditions) > 1
 
 
 def _seen_by(facts: ibis.Table, c: int) -> ibis.Value:
