@@ -75,6 +75,7 @@ screenshots: setup
 lock: $(VENV)/.runtime
 	@$(PIP) install uv
 	$(COMPILE) requirements.in -o requirements.txt
+	$(COMPILE) requirements-s3.in -o requirements-s3.txt
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt
 	$(COMPILE) requirements-spark.in -o requirements-spark.txt
 

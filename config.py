@@ -56,6 +56,9 @@ class Settings:
     activity_engine: Literal["duckdb", "spark"] = "duckdb"
     spark_master: str = ""
     activity_memory: str = "2GB"
+    activity_store: str = ""
+    activity_cache_path: Path | None = None
+    activity_cache_gb: int = 20
     events_retention_days: int = 400
     inbox_quiet_seconds: int = 120
     max_upload_mb: int = 300
@@ -93,6 +96,11 @@ class Settings:
     def production(self) -> bool:
         """Return whether ``APP_ENV`` is ``production``."""
         return self.app_env == "production"
+
+    @property
+    def activity_cache(self) -> Path:
+        """Return the folder that keeps files of an object storage."""
+        return self.activity_cache_path or self.data_dir / "activity-cache"
 
     @property
     def zone(self) -> ZoneInfo:
@@ -173,6 +181,9 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         activity_engine=_engine(env),
         spark_master=(env.get("SPARK_MASTER") or "").strip(),
         activity_memory=env.get("ACTIVITY_MEMORY") or "2GB",
+        activity_store=activity_place(env.get("ACTIVITY_STORE") or "", env),
+        activity_cache_path=_path(env, "ACTIVITY_CACHE"),
+        activity_cache_gb=_integer(env, "ACTIVITY_CACHE_GB", 20, 1, 1 << 20),
         events_retention_days=_integer(env, "EVENTS_RETENTION_DAYS", 400, 31, 36500),
         max_upload_mb=_integer(env, "MAX_UPLOAD_MB", 300, 1, 4096),
         max_body_kb=_integer(env, "MAX_BODY_KB", 2048, 64, 1 << 20),
@@ -300,6 +311,8 @@ def _integer(env: Mapping[str, str], name: str, default: int, low: int, high: in
 def _engine(env: Mapping[str, str]) -> Literal["duckdb", "spark"]:
     if _choice(env, "ACTIVITY_ENGINE", "duckdb", ("duckdb", "spark")) == "duckdb":
         return "duckdb"
+    if "://" in env.get("ACTIVITY_STORE", ""):
+        raise ConfigError("ACTIVITY_ENGINE: spark reads a folder that the cluster sees, not object storage")
     if not (env.get("SPARK_MASTER") or "").strip():
         raise ConfigError(
             "SPARK_MASTER: ACTIVITY_ENGINE=spark needs the cluster's, such as spark://host:7077"
@@ -313,6 +326,35 @@ def _engine(env: Mapping[str, str]) -> Literal["duckdb", "spark"]:
             " (Debian's package openjdk-17-jre-headless)"
         )
     return "spark"
+
+
+def activity_place(text: str, env: Mapping[str, str]) -> str:
+    """Return an absolute folder or the address of an object storage; an empty text stays empty.
+
+    Raises ConfigError.
+    """
+    text = text.strip().rstrip("/")
+    if "://" not in text:
+        return str(Path(text).expanduser().resolve()) if text else ""
+    split = urlsplit(text)
+    # It may hold a password, so it isn't quoted.
+    if "@" in split.netloc or split.query or split.fragment:
+        raise ConfigError(
+            "ACTIVITY_STORE: credentials come from the AWS SDK's variables, not from the address"
+        )
+    if split.scheme != "s3" or not split.netloc:
+        raise ConfigError(
+            f"ACTIVITY_STORE: {text!r} is neither a folder nor s3://bucket/prefix; of other storage it is not"
+            " known how to write on condition"
+        )
+    if find_spec("s3fs") is None:
+        raise ConfigError("ACTIVITY_STORE: s3:// needs the packages of requirements-s3.txt")
+    return text
+
+
+def _path(env: Mapping[str, str], name: str) -> Path | None:
+    text = env.get(name) or ""
+    return Path(text).expanduser().resolve() if text else None
 
 
 def _worker_memory(env: Mapping[str, str]) -> int:

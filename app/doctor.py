@@ -17,6 +17,8 @@ from sqlalchemy import select, text
 from app import installation
 from app.activity import store
 from app.activity.errors import ActivityError
+from app.activity.objects import ObjectStore
+from app.activity.places import place_of
 from app.audit.install import audited_tables, tables_with_wrong_triggers
 from app.audit.unsealed import oldest_transaction, unsealed
 from app.embedded import services
@@ -87,8 +89,8 @@ def _run(check: Callable[[Settings], Said], settings: Settings) -> Result:
         return Result(True, check(settings))
     except DomainError as error:
         return Result(False, error.said)
-    except (ActivityError, installation.MismatchError) as error:
-        return Result(False, _as_is(str(error)))
+    except ActivityError as error:
+        return Result(False, Said(error.message, error.values))
     except Exception as error:  # noqa: BLE001 - report any error and go on with the other checks
         db.session.rollback()
         said = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
@@ -202,8 +204,11 @@ def _ticker(settings: Settings) -> Said:
 
 
 def _activity(settings: Settings) -> Said:
-    state = store.snapshot(activity_root(settings))
-    missing = [name for name in state.files() if not (state.root / name).is_file()]
+    root = activity_root(settings)
+    if isinstance(root, ObjectStore):
+        root.check()
+    state = store.snapshot(root)
+    missing = place_of(state.root).missing(state.files())
     if missing:
         raise CheckFailed(
             N_("%(n)s data files are missing, the first is %(name)s"), n=len(missing), name=missing[0]

@@ -91,6 +91,30 @@ def test_spark_needs_its_packages_java_and_a_master(tmp_path: Path, monkeypatch:
         load_settings(spark)
 
 
+def test_the_activity_store_is_a_folder_or_object_storage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"DATA_DIR": str(tmp_path), **SECRETS}
+    settings = load_settings(given)
+    assert (settings.activity_store, settings.activity_cache) == ("", tmp_path / "activity-cache")
+    assert load_settings(given | {"ACTIVITY_STORE": str(tmp_path / "a/../b/")}).activity_store == str(
+        tmp_path / "b"
+    )
+    s3 = given | {"ACTIVITY_STORE": "s3://bucket/some/prefix/"}
+    assert load_settings(s3).activity_store == "s3://bucket/some/prefix"
+    for place in ("gs://bucket/x", "s3:///x", "ftp://host"):
+        with pytest.raises(ConfigError, match=r"ACTIVITY_STORE: .* neither a folder nor s3://"):
+            load_settings(given | {"ACTIVITY_STORE": place})
+    with pytest.raises(ConfigError, match="ACTIVITY_STORE: credentials") as caught:
+        load_settings(given | {"ACTIVITY_STORE": "s3://key:hush@bucket/x"})
+    assert "hush" not in str(caught.value)
+    with pytest.raises(ConfigError, match="ACTIVITY_ENGINE: spark reads a folder"):
+        load_settings(s3 | {"ACTIVITY_ENGINE": "spark", "SPARK_MASTER": "local", "JAVA_HOME": str(tmp_path)})
+    monkeypatch.setattr("config.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"requirements-s3\.txt"):
+        load_settings(s3)
+
+
 def test_production_starts_with_everything_given(tmp_path: Path) -> None:
     settings = load_settings({"DATA_DIR": str(tmp_path), **PRODUCTION})
     assert settings.production

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from app.activity import engine, store
 from app.activity.errors import ActivityError
+from app.activity.places import Root
 from app.activity.progress import Progress, silent
 from app.activity.settings import EngineSettings
 
@@ -63,12 +64,14 @@ def lead_activity_of(activity: ibis.Table, leads: ibis.Table) -> ibis.Table:
 
 
 def view_events(
-    connection: duckdb.DuckDBPyConnection, name: str, root: Path, days: Iterable[store.Day]
+    connection: duckdb.DuckDBPyConnection, name: str, state: store.Snapshot, days: Iterable[store.Day]
 ) -> None:
     """Create the view `name` of the events of `days`."""
+    days = list(days)
+    paths = state.paths(day.events for day in days)
     files: dict[bool, list[Path]] = {True: [], False: []}
-    for day in days:
-        files[day.has_deliveries].append(root / day.events)
+    for day, path in zip(days, paths, strict=True):
+        files[day.has_deliveries].append(path)
     if not files[False]:
         engine.view(connection, name, EVENTS, files[True])
         return
@@ -101,7 +104,7 @@ def stale_days(state: store.Snapshot, days: Collection[date], fingerprint: str) 
 
 
 def ensure_leads(
-    root: Path,
+    root: Root,
     days: Collection[date],
     fingerprint: str,
     leads: Callable[[], pa.Table | pa.RecordBatchReader],
@@ -131,7 +134,7 @@ def ensure_leads(
             progress(Progress("leads", done, len(stale)))
             source = built[day].activity
             name = writer.new_file("leads", day)
-            _write_leads(connection, root / source, root / name)
+            _write_leads(connection, writer.state.path(source), writer.path(name))
             built[day] = replace(built[day], leads=name, leads_fingerprint=fingerprint, leads_source=source)
         progress(Progress("leads", len(stale), len(stale)))
         store._step("leads written")

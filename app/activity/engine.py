@@ -19,6 +19,7 @@ from ibis.backends.sql.datatypes import DuckDBType
 
 from app.activity import store
 from app.activity.errors import ActivityError
+from app.activity.places import Root
 from app.activity.settings import EngineSettings
 
 
@@ -89,7 +90,7 @@ def connect(settings: EngineSettings, spill: Path, *, timezone: str = "UTC") -> 
 
 
 @contextmanager
-def opened(root: Path, settings: EngineSettings | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+def opened(root: Root, settings: EngineSettings | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """Yield a connection for any number of queries of the store `root`, which spills to a scratch folder."""
     with (
         store.workspace(root) as scratch,

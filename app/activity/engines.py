@@ -18,6 +18,7 @@ import pyarrow as pa
 from app.activity import engine, finder
 from app.activity.engine import Statement
 from app.activity.finder import Among, Met
+from app.activity.places import Root
 from app.activity.settings import EngineSettings
 from app.activity.spec import RuleSpec
 
@@ -54,7 +55,7 @@ class Engine(Protocol):
 
 
 @contextmanager
-def opened(root: Path, settings: EngineSettings | None = None) -> Iterator[Engine]:
+def opened(root: Root, settings: EngineSettings | None = None) -> Iterator[Engine]:
     """Yield the chosen engine for any number of queries of the store ``root``.
 
     Raises ActivityError when it does not start.

@@ -14,6 +14,7 @@ from app.activity import checks, engine, request_ids, store
 from app.activity.cube import EVENTS, view_events, write_activity
 from app.activity.errors import ActivityError, RefusedFile
 from app.activity.formats.files import find_files, fingerprint
+from app.activity.places import Root
 from app.activity.progress import Progress, silent
 from app.activity.rejects import write_rejects
 from app.activity.result import FileRecord, IngestResult
@@ -32,7 +33,7 @@ _SQL = {
 
 
 def ingest(
-    root: Path,
+    root: Root,
     paths: Sequence[Path],
     *,
     timezone: str,
@@ -60,7 +61,7 @@ def ingest(
 
 @contextmanager
 def opened(
-    root: Path, settings: EngineSettings, timezone: str, now: datetime | None
+    root: Root, settings: EngineSettings, timezone: str, now: datetime | None
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Yield a connection that is prepared for checking files."""
     with store.workspace(root) as scratch:
@@ -75,7 +76,7 @@ class Ingest:
 
     def __init__(
         self,
-        root: Path,
+        root: Root,
         connection: duckdb.DuckDBPyConnection,
         timezone: str,
         source: str = "",
@@ -172,12 +173,12 @@ class Ingest:
         first = 1 + max((each.get("delivery", 0) for each in store.deliveries(writer.state)), default=0)
         engine.tell(connection, first_delivery=first - min(self.chunk, default=0))
         found = request_ids.add(connection, writer, base)
-        view_events(connection, "existing", self.root, [base.days[day] for day in sorted(found.days)])
+        view_events(connection, "existing", base, [base.days[day] for day in sorted(found.days)])
         connection.execute(_SQL["merge"])
         self._count()
         for file_no, record in self.chunk.items():
             if record.rejected:
-                record.rejects_file = write_rejects(connection, self.root, file_no, record)
+                record.rejects_file = write_rejects(connection, writer.path(""), file_no, record)
         store._step("rejects written")
         days, touched = self._rebuild(writer, base)
         duplicates = self._keep_duplicates(writer, base)
@@ -240,7 +241,7 @@ class Ingest:
         for done, (day,) in enumerate(touched):
             self.progress(Progress("merge", done, len(touched)))
             old = days.pop(day, None)
-            view_events(self.connection, "current_day", self.root, [old] if old else [])
+            view_events(self.connection, "current_day", base, [old] if old else [])
             rebuilt = write_day(self.connection, writer, day, old, _SQL["day"])
             if rebuilt:
                 days[day] = rebuilt
@@ -251,11 +252,11 @@ class Ingest:
         """Write the duplicates of every date that has new ones. Return the files of all dates."""
         duplicates = dict(base.duplicates)
         for (day,) in self._rows("SELECT DISTINCT day FROM beaten ORDER BY 1"):
-            known = [self.root / duplicates[day]] if day in duplicates else []
+            known = [base.path(duplicates[day])] if day in duplicates else []
             engine.view(self.connection, "known_duplicates", EVENTS, known)
             duplicates[day] = writer.new_file("duplicates", day)
             relation = self.connection.sql(_SQL["duplicates"], params={"day": day})
-            engine.write_relation(relation, self.root / duplicates[day])
+            engine.write_relation(relation, writer.path(duplicates[day]))
             store._step("duplicates written")
         return duplicates
 
@@ -280,15 +281,14 @@ def write_day(
     part: str = "",
 ) -> store.Day | None:
     """Write the events that a query selects for `$day`, and their activity. Return None without any."""
-    root = writer.state.root
     events = writer.new_file("events", day, part)
-    engine.write_relation(connection.sql(query, params={"day": day}), root / events)
+    engine.write_relation(connection.sql(query, params={"day": day}), writer.path(events))
     store._step("events written")
-    rows = pq.read_metadata(root / events).num_rows
+    rows = pq.read_metadata(writer.path(events)).num_rows
     if not rows:
         return None
     activity = writer.new_file("activity", day, part)
-    write_activity(connection, root / events, root / activity)
+    write_activity(connection, writer.path(events), writer.path(activity))
     store._step("activity written")
     kept = (old.leads, old.leads_fingerprint, old.leads_source) if old else (None, None, None)
     return store.Day(events, activity, rows, *kept, has_deliveries=True)

@@ -25,7 +25,7 @@ def person_days(
     counted = (
         own.group_by("day").agg(calls=own.n.sum(), institutions=own.institution.nunique()).order_by("day")
     )
-    files = [snapshot.root / entry.activity for _day, entry in sorted(snapshot.days.items())]
+    files = snapshot.paths(entry.activity for _day, entry in sorted(snapshot.days.items()))
     with engine.opened(snapshot.root, settings) as connection:
         engine.view(connection, "activity", ACTIVITY, files)
         rows = engine.run(connection, counted).to_pylist()

@@ -284,7 +284,7 @@ def lead_activity(
         raise ActivityError(
             "the lead activity of %(days)s is not up to date", days=", ".join(map(str, stale or days))
         )
-    files = [snapshot.root / str(snapshot.days[day].leads) for day in days]
+    files = snapshot.paths(str(snapshot.days[day].leads) for day in days)
     with nullcontext(engaged) if engaged else engines.opened(snapshot.root, settings) as activity:
         activity.view("lead_activity", LEAD_ACTIVITY, files)
         with nullcontext() if among is None else activity.holding("among", among):
@@ -304,9 +304,8 @@ def _run_on_activity(
     settings: EngineSettings | None,
 ) -> pa.Table:
     with engine.opened(snapshot.root, settings) as connection:
-        engine.view(
-            connection, "activity", ACTIVITY, [snapshot.root / snapshot.days[day].activity for day in days]
-        )
+        files = snapshot.paths(snapshot.days[day].activity for day in days)
+        engine.view(connection, "activity", ACTIVITY, files)
         return engine.run(connection, question(ibis.table(ACTIVITY, name="activity")))
 
 

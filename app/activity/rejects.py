@@ -16,13 +16,15 @@ ORDER BY row.line_no
 """
 
 
-def write_rejects(connection: duckdb.DuckDBPyConnection, root: Path, file_no: int, record: FileRecord) -> str:
-    """Write the rejected rows of a checked file. Return the new file's name relative to the root."""
+def write_rejects(
+    connection: duckdb.DuckDBPyConnection, folder: Path, file_no: int, record: FileRecord
+) -> str:
+    """Write the rejected rows of a checked file. Return the new file's name relative to the folder."""
     name = f"rejected/{record.digest[:16]}.csv"
-    (root / name).parent.mkdir(exist_ok=True)
+    (folder / name).parent.mkdir(exist_ok=True)
     file = _cell(printable_name(record.path.name))
     rows = connection.execute(_SQL, {"file_no": file_no})
-    with (root / name).open("w", newline="", encoding="utf-8-sig") as stream:
+    with (folder / name).open("w", newline="", encoding="utf-8-sig") as stream:
         writer = csv.writer(stream)
         writer.writerow(["file", "line", "reason", *FIELDS, "raw"])
         while part := rows.fetchmany(_ROWS):

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from app.activity import engine, store
 from app.activity.cube import EVENTS, view_events
+from app.activity.places import place_of
 
 #: this many runs of a size are merged into one; a size is a power of it
 FAN = 8
@@ -77,8 +78,8 @@ def _stored(
     connection: duckdb.DuckDBPyConnection, base: store.Snapshot, days: Sequence[date]
 ) -> Iterator[_Part]:
     """Yield entries of all that is stored of the dates: what lost to another event may count again."""
-    view_events(connection, "unlisted", base.root, [base.days[day] for day in days if day in base.days])
-    beaten = [base.root / base.duplicates[day] for day in days if day in base.duplicates]
+    view_events(connection, "unlisted", base, [base.days[day] for day in days if day in base.days])
+    beaten = base.paths(base.duplicates[day] for day in days if day in base.duplicates)
     engine.view(connection, "unlisted_duplicates", EVENTS, beaten)
     yield from _entries(
         connection, "SELECT rid, day FROM unlisted UNION ALL SELECT rid, day FROM unlisted_duplicates"
@@ -95,16 +96,15 @@ class _Runs:
 
     def __init__(self, writer: store.Writer) -> None:
         self._writer = writer
-        self._root = writer.state.root
         self._written: set[store.IdRun] = set()
 
     def are_intact(self, runs: Iterable[store.IdRun]) -> bool:
         """Return whether the files of the runs are there and have their size."""
+        state, path = self._writer.state, self._writer.path
+        names = [name for run in runs for name in run.files()]
         try:
-            sizes = [
-                ((self._root / run.keys).stat().st_size, (self._root / run.days).stat().st_size)
-                for run in runs
-            ]
+            place_of(state.root).obtain({name: state.sizes.get(name, 0) for name in names})
+            sizes = [(path(run.keys).stat().st_size, path(run.days).stat().st_size) for run in runs]
         except OSError:
             return False
         return sizes == [(_KEY.itemsize * run.rows, _DAY.itemsize * run.rows) for run in runs]
@@ -149,7 +149,7 @@ class _Runs:
         merged = self._write(self._ranges(runs, (oldest - _EPOCH).days))
         for run in self._written.intersection(runs):
             for file in run.files():
-                (self._root / file).unlink()
+                self._writer.path(file).unlink()
         return merged
 
     def _ranges(self, runs: Sequence[store.IdRun], oldest: int) -> Iterator[_Part]:
@@ -172,8 +172,8 @@ class _Runs:
         rows = 0
         empty = store.IdRun(name, 0)
         with (
-            (self._root / empty.keys).open("wb") as keys_file,
-            (self._root / empty.days).open("wb") as days_file,
+            self._writer.path(empty.keys).open("wb") as keys_file,
+            self._writer.path(empty.days).open("wb") as days_file,
         ):
             for keys, days in parts:
                 keys.astype(_KEY, copy=False).tofile(keys_file)
@@ -184,7 +184,8 @@ class _Runs:
         return run
 
     def _open(self, run: store.IdRun) -> _Part:
-        return np.memmap(self._root / run.keys, _KEY, "r"), np.memmap(self._root / run.days, _DAY, "r")
+        path = self._writer.path
+        return np.memmap(path(run.keys), _KEY, "r"), np.memmap(path(run.days), _DAY, "r")
 
 
 def _many_of_a_size(runs: Iterable[store.IdRun]) -> list[store.IdRun]:

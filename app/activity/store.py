@@ -1,8 +1,9 @@
 """The activity store: immutable data files, and a manifest that names the current ones.
 
-A commit writes data files, appends to the journal, then swaps the manifest in one rename, which makes the
-whole commit visible at once. A file lock lets one writer in at a time. Readers never lock: they read the
-manifest once and use the files it names, which stay on disk for at least KEEP_RETIRED_SECONDS.
+A commit writes data files, appends to the journal, then swaps the manifest in one step, which makes the
+whole commit visible at once. A lock lets one writer in at a time. Readers never lock: they read the
+manifest once and use the files it names, which are kept for at least KEEP_RETIRED_SECONDS. Where the files
+lie is the business of places.py.
 """
 
 import fcntl
@@ -12,7 +13,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -21,7 +22,10 @@ from typing import Any
 
 import orjson
 
+from app.activity import room
 from app.activity.errors import ActivityError
+from app.activity.objects import MANIFEST
+from app.activity.places import Root, place_of
 
 KEEP_RETIRED_SECONDS = 3600
 LAYERS = ("events", "duplicates", "activity", "leads")
@@ -127,10 +131,11 @@ class Snapshot:
     """A committed state of the store. An empty store has version 0.
 
     ``duplicates`` names by date the files of what was delivered but lost to another event of its request id:
-    it counts again when the other one's delivery is withdrawn.
+    it counts again when the other one's delivery is withdrawn. The journal is the first ``journal_bytes`` of
+    a folder's, or the files ``journal`` of an object store, of whose files ``sizes`` has the bytes.
     """
 
-    root: Path
+    root: Root
     version: int = 0
     timezone: str | None = None
     days: Mapping[date, Day] = field(default_factory=dict)
@@ -140,13 +145,32 @@ class Snapshot:
     facts: tuple[FactFile, ...] = ()
     latest_facts: LatestFacts | None = None
     ids: IdIndex = IdIndex()
+    journal: tuple[str, ...] = ()
+    sizes: Mapping[str, int] = field(default_factory=dict)
+
+    def paths(self, names: Iterable[str]) -> list[Path]:
+        """Return where files can be read on this machine. Raises ActivityError when they can't be had."""
+        names, place = list(names), place_of(self.root)
+        try:
+            place.obtain({name: self.sizes.get(name, 0) for name in names})
+        except FileNotFoundError as error:
+            raise ActivityError(
+                "the activity store %(place)s lacks a file: %(why)s", place=str(place), why=str(error)
+            ) from error
+        return [place.folder / name for name in names]
+
+    def path(self, name: str) -> Path:
+        """Return where a file can be read on this machine, as ``paths`` does."""
+        [path] = self.paths([name])
+        return path
 
     def files(self) -> set[str]:
         """Return the names of all data files of the state."""
         of_days = {name for day in self.days.values() for name in day.files()}
         of_days |= {*self.duplicates.values()} | {name for run in self.ids.runs for name in run.files()}
         latest = self.latest_facts.files if self.latest_facts else ()
-        return of_days | {file.name for file in (*self.facts, *latest)}
+        of_facts = {file.name for file in (*self.facts, *latest)}
+        return of_days | of_facts | {*self.journal}
 
     def all_days(self) -> set[date]:
         """Return the dates with events or duplicates."""
@@ -158,12 +182,18 @@ class Snapshot:
         return hashlib.sha256("\n".join(named).encode()).hexdigest()[:16]
 
 
-def snapshot(root: Path) -> Snapshot:
-    """Read the manifest and return its state. Raises ActivityError when it is damaged."""
-    try:
-        text = (root / "manifest.json").read_bytes()
-    except FileNotFoundError:
-        return Snapshot(root)
+def snapshot(root: Root) -> Snapshot:
+    """Read the manifest and return its state. Raises ActivityError when it is damaged or can't be read."""
+    return _read(root)[0]
+
+
+def _read(root: Root) -> tuple[Snapshot, str]:
+    """Return the state and the mark of its manifest."""
+    found = place_of(root).manifest()
+    return (_parsed(root, found[0]), found[1]) if found else (Snapshot(root), "")
+
+
+def _parsed(root: Root, text: bytes) -> Snapshot:
     try:
         data = orjson.loads(text)
         days = {date.fromisoformat(name): Day(**entry) for name, entry in data.pop("days").items()}
@@ -184,12 +214,13 @@ def snapshot(root: Path) -> Snapshot:
             facts=facts,
             latest_facts=latest,
             ids=index,
+            journal=tuple(data.pop("journal", ())),
             **data,
         )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ActivityError(
             "the activity manifest %(path)s is damaged: %(why)s",
-            path=str(root / "manifest.json"),
+            path=f"{root}/{MANIFEST}",
             why=str(error),
         ) from error
 
@@ -229,40 +260,56 @@ def deliveries(state: Snapshot) -> list[dict[str, Any]]:
 
 
 def _journal(state: Snapshot) -> list[dict[str, Any]]:
-    journal = state.root / "deliveries.jsonl"
-    if not state.journal_bytes:
-        return []
-    with journal.open("rb") as stream:
-        return [orjson.loads(line) for line in stream.read(state.journal_bytes).splitlines()]
+    lines = place_of(state.root).journal(state.journal_bytes, state.journal)
+    return [orjson.loads(line) for line in lines.splitlines()]
 
 
 class Writer:
     """The only writer of a store while it holds the lock. Created by `writing`."""
 
-    def __init__(self, state: Snapshot) -> None:
-        self.state = state
+    def __init__(self, state: Snapshot, mark: str) -> None:
+        self.state, self._mark, self._place = state, mark, place_of(state.root)
+        self._suffix = self._place.suffix()
 
     @property
     def version(self) -> int:
         """The version of the next commit."""
         return self.state.version + 1
 
+    def path(self, name: str) -> Path:
+        """Return where this machine writes a new file."""
+        return self._place.folder / name
+
     def new_file(self, layer: str, day: date, part: str = "") -> str:
         """Return the relative name of a data file of the next version, creating its folder."""
-        name = f"{layer}/day={day.isoformat()}/{self.version}{part}.parquet"
-        (self.state.root / name).parent.mkdir(parents=True, exist_ok=True)
-        return name
+        return self._new(f"{layer}/day={day.isoformat()}/{self.version}{part}")
 
     def new_fact_file(self, number: int = 0) -> str:
         """Return the relative name of a file of facts of the next version, creating its folder."""
-        name = f"facts/{self.version}-{number}.parquet"
-        (self.state.root / name).parent.mkdir(parents=True, exist_ok=True)
+        return self._new(f"facts/{self.version}-{number}")
+
+    def _new(self, name: str) -> str:
+        name = f"{name}{self._suffix}.parquet"
+        self.path(name).parent.mkdir(parents=True, exist_ok=True)
         return name
 
     def new_id_run(self, number: int) -> str:
         """Return the relative name of a run of the index of request ids, creating its folder."""
-        (self.state.root / "ids").mkdir(exist_ok=True)
-        return f"ids/{self.version}-{number}"
+        self.path("ids").mkdir(exist_ok=True)
+        return f"ids/{self.version}-{number}{self._suffix}"
+
+    def take_over(self, state: Snapshot) -> Snapshot:
+        """Commit the state of another store, with its files, to this empty one. Return the new state."""
+        lines = place_of(state.root).journal(state.journal_bytes, state.journal)
+        journal_bytes, journal = self._place.append(0, (), lines, f"journal/{state.version}{self._suffix}")
+        new = replace(state, root=self.state.root, journal_bytes=journal_bytes, journal=journal, retired={})
+        names = {*new.files(), *_rejects(state)}
+        for name in sorted(names.difference(journal)):
+            self.path(name).parent.mkdir(parents=True, exist_ok=True)
+            _copy(state.path(name), self.path(name))
+        sizes = self._place.publish(names)
+        new = replace(new, sizes={name: size for name, size in sizes.items() if name in new.files()})
+        return self._swap(new)
 
     def commit(
         self,
@@ -279,7 +326,10 @@ class Writer:
 
         What is not given stays as it is. Return the state.
         """
-        root, old = self.state.root, self.state
+        old, place = self.state, self._place
+        lines = b"".join(orjson.dumps(record) + b"\n" for record in records)
+        journal = f"journal/{self.version}{self._suffix}"
+        journal_bytes, journals = place.append(old.journal_bytes, old.journal, lines, journal)
         new = replace(
             old,
             version=self.version,
@@ -289,36 +339,42 @@ class Writer:
             latest_facts=old.latest_facts if facts is None else latest_facts,
             timezone=timezone or old.timezone,
             ids=ids or old.ids,
+            journal_bytes=journal_bytes,
+            journal=journals,
         )
-        for name in sorted(new.files() - old.files()):
-            for path in (root / name, (root / name).parent, (root / name).parent.parent):
-                _sync(path)
-        now = time.time()
-        retired = dict.fromkeys(old.files() - new.files(), now) | dict(old.retired)
-        new = replace(new, retired=retired, journal_bytes=_append(root, old.journal_bytes, records))
+        rejects = {record["rejects_file"] for record in records if record.get("rejects_file")}
+        named = new.files()
+        sizes = {**old.sizes, **place.publish((named - old.files()) | rejects)}
+        retired = dict.fromkeys(old.files() - named, time.time()) | dict(old.retired)
+        kept = {name: size for name, size in sizes.items() if name in named}
+        return self._swap(replace(new, retired=retired, sizes=kept))
+
+    def _swap(self, new: Snapshot) -> Snapshot:
         _step("journal appended")
-        _swap_manifest(new)
+        text = _manifest(new)
+        self._place.stage(text)
+        _step("manifest written")
+        self._mark = self._place.swap(text, self._mark)
         _step("manifest swapped")
         self.state = new
         return new
 
 
 @contextmanager
-def writing(root: Path) -> Iterator[Writer]:
-    """Wait for the store's lock, delete what a crash has left, and yield the writer."""
-    root.mkdir(parents=True, exist_ok=True)
-    with (root / "lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+def writing(root: Root) -> Iterator[Writer]:
+    """Wait for the store's lock, delete what a crash has left, and yield the writer of one commit."""
+    with place_of(root).locked():
         _step("writer locked")
-        state = _collect_garbage(snapshot(root))
+        state, mark = _read(root)
+        state = _collect_garbage(state)
         _step("garbage collected")
-        yield Writer(state)
+        yield Writer(state, mark)
 
 
 @contextmanager
-def workspace(root: Path) -> Iterator[Path]:
-    """Yield a private scratch folder under root/tmp. After a crash a later caller removes it."""
-    scratch = root / "tmp"
+def workspace(root: Root) -> Iterator[Path]:
+    """Yield a private scratch folder of this machine. After a crash a later caller removes it."""
+    scratch = place_of(root).folder / "tmp"
     scratch.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(scratch)
     new = Path(tempfile.mkdtemp(prefix="new-", dir=scratch))
@@ -332,11 +388,12 @@ def workspace(root: Path) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def drop_days_before(root: Path, day: date) -> int:
+def drop_days_before(root: Root, day: date) -> int:
     """Drop the dates before `day` and the rejected rows delivered before it. Return the number of dates.
 
     Their files are deleted by the first write after KEEP_RETIRED_SECONDS.
     """
+    place = place_of(root)
     with writing(root) as writer:
         state = writer.state
         kept = {known: entry for known, entry in state.days.items() if known >= day}
@@ -344,24 +401,51 @@ def drop_days_before(root: Path, day: date) -> int:
         dropped = len(state.days) - len(kept)
         if dropped or len(duplicates) < len(state.duplicates):
             writer.commit(kept, duplicates=duplicates)
-        for record in deliveries(writer.state):
-            if record["rejects_file"] and record["time"][:10] < day.isoformat():
-                (root / record["rejects_file"]).unlink(missing_ok=True)
+        rejects = [
+            record["rejects_file"]
+            for record in deliveries(writer.state)
+            if record["rejects_file"] and record["time"][:10] < day.isoformat()
+        ]
+        place.delete(rejects)
+    place.sweep(lambda: _in_use(snapshot(root)))
     return dropped
 
 
-def _append(root: Path, committed: int, records: Sequence[Mapping[str, Any]]) -> int:
-    with (root / "deliveries.jsonl").open("ab") as journal:
-        journal.truncate(committed)
-        for record in records:
-            journal.write(orjson.dumps(record) + b"\n")
-        journal.flush()
-        os.fsync(journal.fileno())
-        return os.fstat(journal.fileno()).st_size
+def copy(source: Root, target: Root) -> Snapshot:
+    """Copy a store to an empty place while no writer changes it. Return its state there."""
+    with writing(source) as old, writing(target) as new:
+        if new.state.version:
+            raise ActivityError("there is an activity store in %(place)s already", place=str(target))
+        return new.take_over(old.state)
 
 
-def _swap_manifest(state: Snapshot) -> None:
-    data = {
+def _copy(old: Path, new: Path) -> None:
+    """Give a file that never changes a second name or, on another disk, a copy."""
+    new.unlink(missing_ok=True)
+    try:
+        os.link(old, new)
+    except OSError:
+        room.require(new.parent, old.stat().st_size)
+        shutil.copyfile(old, new)
+
+
+def _rejects(state: Snapshot) -> list[str]:
+    """Return the files of rejected rows that are kept."""
+    named = [record["rejects_file"] for record in deliveries(state) if record["rejects_file"]]
+    return [name for name in named if rejects_file(state.root, name)]
+
+
+def rejects_file(root: Root, name: str) -> Path | None:
+    """Return the file of a delivery's rejected rows, None when it is not kept any more."""
+    place = place_of(root)
+    with suppress(FileNotFoundError):
+        place.obtain({name: 0})
+    path = place.folder / name
+    return path if path.is_file() else None
+
+
+def _manifest(state: Snapshot) -> bytes:
+    data: dict[str, Any] = {
         "version": state.version,
         "timezone": state.timezone,
         "days": {day.isoformat(): vars(state.days[day]) for day in sorted(state.days)},
@@ -379,24 +463,27 @@ def _swap_manifest(state: Snapshot) -> None:
             "files": [vars(file) for file in state.latest_facts.files],
         },
     }
-    new = state.root / "manifest.json.tmp"
-    new.write_text(json.dumps(data, indent=1))
-    _sync(new)
-    _step("manifest written")
-    os.replace(new, state.root / "manifest.json")
-    _sync(state.root)
+    if state.journal or state.sizes:
+        data |= {"journal": state.journal, "sizes": dict(state.sizes)}
+    return json.dumps(data, indent=1).encode()
+
+
+def _in_use(state: Snapshot) -> set[str]:
+    """Return the names of files that readers of this state or a recent one may read."""
+    return state.files() | state.retired.keys()
 
 
 def _collect_garbage(state: Snapshot) -> Snapshot:
     """Delete files that a crash left and that no state names, and files retired long enough ago."""
-    limit = time.time() - KEEP_RETIRED_SECONDS
+    limit, place = time.time() - KEEP_RETIRED_SECONDS, place_of(state.root)
     recent = {name: when for name, when in state.retired.items() if when > limit}
+    place.delete(state.retired.keys() - recent.keys())
     kept = state.files() | recent.keys()
-    for file in _data_files(state.root):
-        if file.relative_to(state.root).as_posix() not in kept:
+    for file in _data_files(place.folder):
+        if file.relative_to(place.folder).as_posix() not in kept:
             file.unlink()
     for layer in LAYERS:
-        for folder in (state.root / layer).glob("day=*"):
+        for folder in (place.folder / layer).glob("day=*"):
             if not any(folder.iterdir()):
                 folder.rmdir()
     return replace(state, retired=recent)
@@ -407,6 +494,7 @@ def _data_files(root: Path) -> Iterator[Path]:
         yield from (root / layer).glob("day=*/*")
     yield from (root / "facts").glob("*.parquet")
     yield from (root / "ids").glob("*")
+    yield from (root / "journal").glob("*.jsonl")
 
 
 def _remove_abandoned(scratch: Path) -> None:
@@ -424,11 +512,3 @@ def _remove_abandoned(scratch: Path) -> None:
         with suppress(FileNotFoundError):
             if folder.stat().st_mtime < time.time() - KEEP_RETIRED_SECONDS:
                 shutil.rmtree(folder, ignore_errors=True)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

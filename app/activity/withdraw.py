@@ -16,6 +16,7 @@ from app.activity import engine, store
 from app.activity.cube import EVENTS, view_events
 from app.activity.errors import ActivityError
 from app.activity.ingest import Ingest, opened, require_timezone, write_day
+from app.activity.places import Root
 from app.activity.settings import EngineSettings
 
 _SQL = (Path(__file__).parent / "sql" / "withdraw.sql").read_text("utf-8")
@@ -61,7 +62,7 @@ def find(state: store.Snapshot, digest: str) -> dict[str, Any]:
 
 
 def withdraw(
-    root: Path,
+    root: Root,
     digest: str,
     note: Mapping[str, Any],
     *,
@@ -122,24 +123,24 @@ def _without(
     numbered = [record for record in store.deliveries(state) if "delivery" in record]
     commits = {name: [record[name] for record in numbered] for name in ("delivery", "version")}
     connection.register("commits", pa.table(commits))
-    view_events(connection, "existing", state.root, state.days.values())
-    files = [state.root / name for name in state.duplicates.values()]
+    view_events(connection, "existing", state, state.days.values())
+    files = state.paths(state.duplicates.values())
     engine.view(connection, "known_duplicates", EVENTS, files)
     connection.execute(_SQL)
     days, duplicates = dict(state.days), dict(state.duplicates)
     changed = _days(connection, "SELECT day FROM gone UNION SELECT day FROM revived")
     for day in changed:
         old = days.pop(day, None)
-        view_events(connection, "current_day", state.root, [old] if old else [])
+        view_events(connection, "current_day", state, [old] if old else [])
         rebuilt = write_day(connection, writer, day, old, _EVENTS, _PART)
         if rebuilt:
             days[day] = rebuilt
     for day in _days(connection, "SELECT day FROM gone_duplicates UNION SELECT day FROM revived"):
-        engine.view(connection, "known_duplicates", EVENTS, [state.root / duplicates.pop(day)])
+        engine.view(connection, "known_duplicates", EVENTS, [state.path(duplicates.pop(day))])
         name = writer.new_file("duplicates", day, _PART)
         relation = connection.sql(_DUPLICATES)
         if relation.limit(1).fetchall():
-            engine.write_relation(relation, state.root / name)
+            engine.write_relation(relation, writer.path(name))
             duplicates[day] = name
         store._step("duplicates written")
     entry |= {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
+import os
 import signal
 import sys
 import threading
@@ -17,8 +19,9 @@ from app.cli.base import MOMENT, as_json, notice, print_result, report_errors, r
 from app.extensions import db
 from app.lib import clock
 from app.lib.settings import current_settings
+from config import ConfigError, activity_place
 
-store_group = AppGroup("store", help="DATA_DIR.")
+store_group = AppGroup("store", help="DATA_DIR and the activity store.")
 retention_group = AppGroup("retention", help="Retention.")
 
 
@@ -42,6 +45,29 @@ def store_adopt(json_out: bool) -> None:
         "This DATA_DIR now belongs to the database, and the former one no longer does. Activity has to be "
         "rebuilt: ingest the call logs that are kept (flask logs ingest PATH…), then evaluate "
         "the dates that matter (flask rules evaluate). Files of exports and uploads are not carried over."
+    )
+
+
+@store_group.command("copy")
+@click.argument("target")
+@as_json
+@require_installation
+def store_copy(target: str, json_out: bool) -> None:
+    """Copy the activity store to TARGET: an empty folder, or s3://bucket/prefix."""
+    from app.activity import store
+    from app.leads.cube import activity_root
+
+    settings = current_settings()
+    try:
+        goal = dataclasses.replace(settings, activity_store=activity_place(target, os.environ))
+    except ConfigError as error:
+        raise click.UsageError(str(error)) from error
+    state = store.copy(activity_root(settings), activity_root(goal))
+    result = {"version": state.version, "days": len(state.days), "files": len(state.files())}
+    print_result(result, json_out)
+    notice(
+        f"Copied. Give every process ACTIVITY_STORE={goal.activity_store} and restart it; what is written to "
+        "the former place from now on is not in the copy."
     )
 
 

@@ -56,7 +56,7 @@ def remove_unfinished(engine: Engine, settings: Settings) -> list[int]:
     The batch itself is marked as failed when it is given up (app/leads/batches.py).
     """
     root = activity_root(settings)
-    stored = activity.snapshot(root).facts if root.is_dir() else ()
+    stored = activity.snapshot(root).facts
     ids = {batch for file in stored for batch in file.batches}
     finished = select(ImportBatch.id).where(ImportBatch.id.in_(ids), ImportBatch.status == BatchStatus.DONE)
     with engine.begin() as connection:

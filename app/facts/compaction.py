@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import date, timedelta
-from pathlib import Path
 
 import duckdb
 import ibis
@@ -13,6 +12,7 @@ import pyarrow.parquet as pq
 
 from app.activity import engine
 from app.activity import store as activity
+from app.activity.places import Root
 from app.activity.settings import EngineSettings
 from app.activity.store import FactFile, LatestFacts
 from app.facts import store
@@ -28,7 +28,7 @@ _THROUGH = engine.parameter("through", date)
 
 
 def compact(
-    root: Path,
+    root: Root,
     columns: Sequence[Column],
     today: date,
     *,
@@ -44,7 +44,7 @@ def compact(
     if not activity.snapshot(root).facts:
         return 0
     with store.opened(root, settings) as (connection, _scratch), activity.writing(root) as writer:
-        store.stated(connection, writer.state.facts, root, columns, "stored")
+        store.stated(connection, writer.state, writer.state.facts, columns, "stored")
         before = store.count(connection, "stored", columns)
         facts = _kept(ibis.table(store.schema(columns), name="stored"), columns, today)
         if leads is not None:
@@ -54,7 +54,7 @@ def compact(
             return 0
         files, latest = _Merge(connection, writer, columns, facts).run(today - timedelta(days=1))
         writer.commit(facts=files, latest_facts=latest)
-        store.stated(connection, files, root, columns, "merged_files")
+        store.stated(connection, writer.state, files, columns, "merged_files")
         return before - store.count(connection, "merged_files", columns)
 
 
@@ -138,7 +138,7 @@ class _Merge:
                     if kind not in writers:
                         names[kind] = self._writer.new_fact_file(self._written)
                         self._written += 1
-                        path = self._writer.state.root / names[kind]
+                        path = self._writer.path(names[kind])
                         repeating = [each.name for each in table.schema if each.type != pa.float64()]
                         new = pq.ParquetWriter(
                             path, table.schema, compression="zstd", use_dictionary=repeating

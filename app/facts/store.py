@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from app.activity import engine, store
+from app.activity.places import Root
 from app.activity.settings import EngineSettings
 from app.activity.store import FactFile, LatestFacts, Snapshot
 
@@ -78,7 +79,7 @@ class Counts:
 
 
 def append(
-    root: Path,
+    root: Root,
     rows: Path,
     columns: Sequence[Column],
     delivery: Delivery,
@@ -95,8 +96,8 @@ def append(
         read(connection, "given", [rows])
         given = count(connection, "given", columns)
         name = writer.new_fact_file()
-        path = root / name if commit else scratch / "new.parquet"
-        stated(connection, writer.state.facts, root, columns)
+        path = writer.path(name) if commit else scratch / "new.parquet"
+        stated(connection, writer.state, writer.state.facts, columns)
         news = _news(columns, delivery, writer.version, compare=_is_stated(connection))
         engine.write(connection, news, path, rows_per_group=ROWS_PER_GROUP)
         read(connection, "written", [path])
@@ -161,10 +162,10 @@ def tell_values(
     if latest is not None and latest.through > as_of:
         latest = None
     rows = _about([file for file in snapshot.facts if not (latest and file.covered)], lead)
-    stated(connection, rows, snapshot.root, columns, f"facts_{date}")
+    stated(connection, snapshot, rows, columns, f"facts_{date}")
     if latest is not None:
         files = _about(latest.files, lead)
-        _view(connection, f"latest_{date}", files, snapshot.root, columns, _latest_schema)
+        _view(connection, f"latest_{date}", snapshot, files, columns, _latest_schema)
     engine.tell(connection, **{f"as_of_{date}": as_of}, queried_lead=lead or 0)
     return Valued(tuple(columns), date, latest is not None, bool(rows) or latest is None, lead is not None)
 
@@ -174,7 +175,7 @@ def history(snapshot: Snapshot, columns: Sequence[Column], lead: int) -> list[di
     found: list[dict[str, Any]] = []
     for file in _about(snapshot.facts, lead):
         names = [*_KEYS, *(column.name for column in columns if column.name in file.columns)]
-        rows = pq.read_table(snapshot.root / file.name, columns=names, filters=[("lead", "==", lead)])
+        rows = pq.read_table(snapshot.path(file.name), columns=names, filters=[("lead", "==", lead)])
         found += rows.to_pylist()
     nothing = {column.name: None for column in columns}
     return sorted((nothing | row for row in found), key=lambda row: (row["as_of"], row["delivery"]))
@@ -186,7 +187,7 @@ def batches(snapshot: Snapshot) -> set[int]:
 
 
 def undo(
-    root: Path,
+    root: Root,
     batch: int,
     *,
     settings: EngineSettings | None = None,
@@ -211,16 +212,16 @@ def undo(
         return removed
 
 
-def erase(root: Path, leads: Collection[int], *, settings: EngineSettings | None = None) -> int:
+def erase(root: Root, leads: Collection[int], *, settings: EngineSettings | None = None) -> int:
     """Remove all values of some leads. Return their number."""
     if not store.snapshot(root).facts:
         return 0
     with opened(root, settings) as (connection, _scratch), store.writing(root) as writer:
         latest = writer.state.latest_facts
-        files = [file for file in writer.state.facts if _has(connection, root / file.name, leads)]
+        files = _files_with(connection, writer.state, writer.state.facts, leads)
         kept, removed = _rewritten(connection, writer, files, lambda facts: facts.lead.notin(list(leads)))
         if latest:
-            files = [file for file in latest.files if _has(connection, root / file.name, leads)]
+            files = _files_with(connection, writer.state, latest.files, leads)
             rest, _removed = _rewritten(
                 connection, writer, files, lambda facts: facts.lead.notin(list(leads)), len(kept)
             )
@@ -233,7 +234,7 @@ def erase(root: Path, leads: Collection[int], *, settings: EngineSettings | None
 
 
 @contextmanager
-def opened(root: Path, settings: EngineSettings | None) -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
+def opened(root: Root, settings: EngineSettings | None) -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
     """Yield a connection of the engine and a scratch folder."""
     with (
         store.workspace(root) as scratch,
@@ -254,20 +255,20 @@ def _latest_schema(columns: Sequence[Column]) -> ibis.Schema:
 
 def stated(
     connection: duckdb.DuckDBPyConnection,
+    state: Snapshot,
     files: Sequence[FactFile],
-    root: Path,
     columns: Sequence[Column],
     name: str = "facts",
 ) -> None:
     """Create the view `name` of all rows of some files, with null in columns that a file has not."""
-    _view(connection, name, files, root, columns, schema)
+    _view(connection, name, state, files, columns, schema)
 
 
 def _view(
     connection: duckdb.DuckDBPyConnection,
     name: str,
+    state: Snapshot,
     files: Sequence[FactFile],
-    root: Path,
     columns: Sequence[Column],
     schema_of: Callable[[Sequence[Column]], ibis.Schema],
 ) -> None:
@@ -276,7 +277,7 @@ def _view(
     if not files:
         engine.view(connection, name, schema_of(columns), [])
         return
-    read(connection, f"{name}_files", [root / file.name for file in files])
+    read(connection, f"{name}_files", state.paths(file.name for file in files))
     stored = {each for file in files for each in file.columns}
     present = schema_of([column for column in columns if column.name in stored])
     table = ibis.table(present, name=f"{name}_files")
@@ -418,7 +419,7 @@ def described(
     covered: bool = False,
 ) -> FactFile:
     """Return the entry of a new file, of rows or of latest values."""
-    rows = connection.read_parquet(str(writer.state.root / name))
+    rows = connection.read_parquet(str(writer.path(name)))
     of_batches = "list_sort(list(DISTINCT batch))" if "batch" in rows.columns else "NULL"
     found = rows.aggregate(f"{of_batches}, min(lead), max(lead)").fetchall()
     batches, first, last = found[0]
@@ -437,14 +438,16 @@ def _rewritten(
 
     Return by its name what each is to be replaced by, and the number of values left out.
     """
-    root, removed, replaced = writer.state.root, 0, dict[str, list[FactFile]]()
+    removed, replaced = 0, dict[str, list[FactFile]]()
     for number, file in enumerate(files, first_number):
         name, old, new = writer.new_fact_file(number), f"old_{number}", f"new_{number}"
-        read(connection, old, [root / file.name])
-        read(connection, new, [_filtered(connection, old, keeps, root / name)])
+        read(connection, old, [writer.state.path(file.name)])
+        read(connection, new, [_filtered(connection, old, keeps, writer.path(name))])
         left, before = (_values_in(connection, view, file.columns) for view in (new, old))
         removed += before - left
-        entry = replace(file, name=name, batches=_batches(connection, root / name) if file.batches else ())
+        entry = replace(
+            file, name=name, batches=_batches(connection, writer.path(name)) if file.batches else ()
+        )
         replaced[file.name] = [entry] if left else []
         progress(100 * (number - first_number + 1) // len(files))
     return replaced, removed
@@ -468,6 +471,16 @@ def _filtered(
 def _batches(connection: duckdb.DuckDBPyConnection, path: Path) -> tuple[int, ...]:
     found = connection.read_parquet(str(path)).aggregate("list_sort(list(DISTINCT batch))").fetchall()
     return tuple(found[0][0] or ())
+
+
+def _files_with(
+    connection: duckdb.DuckDBPyConnection,
+    state: Snapshot,
+    files: Sequence[FactFile],
+    leads: Collection[int],
+) -> list[FactFile]:
+    paths = state.paths(file.name for file in files)
+    return [file for file, path in zip(files, paths, strict=True) if _has(connection, path, leads)]
 
 
 def _has(connection: duckdb.DuckDBPyConnection, path: Path, leads: Collection[int]) -> bool:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import text
 
 from app.activity import store
+from app.activity.objects import ObjectStore
+from app.activity.places import Root
 from app.activity.settings import EngineSettings
 from app.extensions import db
 from app.lib.lazy import lazy
@@ -25,9 +27,11 @@ else:
     cube = lazy("app.activity.cube")
 
 
-def activity_root(settings: Settings) -> Path:
-    """Return the folder of the activity cube."""
-    return settings.data_dir / "activity"
+def activity_root(settings: Settings) -> Root:
+    """Return where the activity cube lies."""
+    if "://" in settings.activity_store:
+        return ObjectStore(settings.activity_store, settings.activity_cache, settings.activity_cache_gb << 30)
+    return Path(settings.activity_store or settings.data_dir / "activity")
 
 
 def engine_settings(settings: Settings) -> EngineSettings:

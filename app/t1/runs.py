@@ -10,10 +10,12 @@ from typing import Any
 from sqlalchemy import or_, select
 from sqlalchemy.dialects.postgresql import insert
 
+from app.activity import store
 from app.errors import DomainError
 from app.extensions import db
 from app.jobs.leases import LeasedRows
 from app.jobs.nudges import nudge
+from app.leads.cube import activity_root
 from app.lib import clock
 from app.lib.settings import current_settings
 from app.models import IngestFile, JobRun, RunStatus
@@ -112,8 +114,7 @@ def rejects_path(row: IngestFile) -> Path | None:
     """Return the file of a delivered file's rejected rows, None when there is none."""
     if not row.rejects_file:
         return None
-    path = current_settings().data_dir / "activity" / row.rejects_file
-    return path if path.is_file() else None
+    return store.rejects_file(activity_root(current_settings()), row.rejects_file)
 
 
 def refused_path(run: JobRun, kept: str) -> Path | None:

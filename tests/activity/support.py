@@ -17,6 +17,7 @@ from app.activity import store
 from app.activity.cube import EVENTS
 from app.activity.formats.rows import FIELDS
 from app.activity.ingest import ingest
+from app.activity.places import Root
 from app.activity.result import IngestResult
 
 ZONE = "Asia/Shanghai"
@@ -67,25 +68,24 @@ def write_bytes(path: Path, data: bytes) -> Path:
     return path
 
 
-def take(root: Path, *paths: Path, now: datetime = NOW) -> IngestResult:
+def take(root: Root, *paths: Path, now: datetime = NOW) -> IngestResult:
     return ingest(root, paths, timezone=ZONE, now=now)
 
 
-def events(root: Path) -> list[dict[str, Any]]:
+def events(root: Root) -> list[dict[str, Any]]:
     """Return all committed events in a fixed order, without the number of their delivery."""
     state = store.snapshot(root)
     columns = [name for name in EVENTS if name != "delivery"]
-    tables = [
-        pq.read_table(root / day.events, partitioning=None, columns=columns) for day in state.days.values()
-    ]
+    paths = state.paths(day.events for day in state.days.values())
+    tables = [pq.read_table(path, partitioning=None, columns=columns) for path in paths]
     return sorted((one for table in tables for one in table.to_pylist()), key=lambda one: str(one["rid"]))
 
 
-def by_day(root: Path) -> dict[str, int]:
+def by_day(root: Root) -> dict[str, int]:
     return {day.isoformat(): entry.rows for day, entry in sorted(store.snapshot(root).days.items())}
 
 
-def counts(root: Path) -> dict[str, Any]:
+def counts(root: Root) -> dict[str, Any]:
     """Return the totals of store and journal, which no crash or race may change."""
     records = store.deliveries(store.snapshot(root))
     rejected: Counter[str] = Counter()
@@ -103,7 +103,8 @@ def counts(root: Path) -> dict[str, Any]:
     }
 
 
-def activity_rows(root: Path, day: date) -> int:
+def activity_rows(root: Root, day: date) -> int:
     """Return the number of events that the activity layer counts on a date."""
-    table = pq.read_table(root / store.snapshot(root).days[day].activity, partitioning=None)
+    state = store.snapshot(root)
+    table = pq.read_table(state.path(state.days[day].activity), partitioning=None)
     return sum(table["n"].to_pylist())

@@ -14,7 +14,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import Engine
 
+from config import Settings
 from tests.conftest import SAMPLE
+from tests.object_storage import BUCKET, serving
 
 EXPECTED = json.loads((SAMPLE / "expected.json").read_text("utf-8"))
 ROOT = Path(__file__).parents[2]
@@ -68,6 +70,37 @@ def test_every_figure(each_engine: None, flask: Run) -> None:
     check_log(json_output(flask, "logs", "ingest", SAMPLE / "logs"))
     check_hits(flask)
     check_coverage(flask)
+
+
+def test_every_figure_of_a_store_in_object_storage(
+    app: Flask, settings: Settings, flask: Run, tmp_path: Path
+) -> None:
+    """Two machines that share the store: one reads the logs and withdraws a file, the other asks."""
+    with serving(tmp_path / "s3"):
+        machines = [
+            dataclasses.replace(
+                app.config["SETTINGS"],
+                activity_store=f"s3://{BUCKET}/store",
+                activity_cache_path=tmp_path / name,
+            )
+            for name in ("one", "two")
+        ]
+        app.config["SETTINGS"] = machines[0]
+        flask("config", "apply", SAMPLE / "config.yaml")
+        check_leads(json_output(flask, "leads", "import", SAMPLE / "leads.xlsx"))
+        check_log(json_output(flask, "logs", "ingest", SAMPLE / "logs"))
+        app.config["SETTINGS"] = machines[1]
+        check_hits(flask)
+        check_coverage(flask)
+        assert json_output(flask, "doctor")["checks"]["activity"]["ok"]
+        app.config["SETTINGS"] = machines[0]
+        file = min(path for path in (SAMPLE / "logs").rglob("*.*") if path.is_file())
+        undone = json_output(flask, "logs", "withdraw", file, "--reason", "wrong", "--operator")
+    app.config["SETTINGS"] = dataclasses.replace(machines[0], activity_store="")
+    flask("logs", "ingest", SAMPLE / "logs")
+    assert json_output(flask, "logs", "withdraw", file, "--reason", "wrong", "--operator") == undone
+    assert undone["withdrawn"]
+    assert not (settings.data_dir / "activity-cache").exists()
 
 
 def check_leads(result: dict[str, Any]) -> None:
