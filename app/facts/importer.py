@@ -120,7 +120,7 @@ class FactIntake:
         rows.look_up(connection, self._among)
         return rows.check
 
-    def stage(self, connection: Connection, rows: Iterable[pa.Table]) -> None:
+    def stage(self, connection: Connection, rows: Iterable[pa.Table], adds_to: int | None) -> None:
         """Write the rows to a file in the store's scratch folder."""
         self._path = self._exit.enter_context(activity.workspace(self._root)) / "rows.parquet"
         values = [(f"f{fact}", value_type(each)) for fact, each in self._facts.items()]

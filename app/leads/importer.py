@@ -30,7 +30,7 @@ from app.leads.reader import FindColumns, LeadFile, open_lead_file
 from app.leads.remarks import Note, Remarks
 from app.leads.row_checker import RowChecker, StagedLead
 from app.leads.samples import offending_value
-from app.leads.staging import MergeResult, merge, preview, stage
+from app.leads.staging import Merge, MergeResult, preview
 from app.leads.workbook import Limits
 from app.lib import clock
 from app.lib.database import connection_lost
@@ -84,8 +84,11 @@ class _Staging(Protocol):
     def headers(self) -> Mapping[str, Sequence[str]]:
         """The accepted names of each field."""
 
-    def stage(self, connection: Connection, rows: Iterable[Any]) -> None:
-        """Stage the checked rows as they come."""
+    def stage(self, connection: Connection, rows: Iterable[Any], adds_to: int | None) -> None:
+        """Stage the checked rows as they come.
+
+        Those of an import that only adds, to the batch ``adds_to``, may be merged at once.
+        """
 
     def merge(self, connection: Connection, batch: int, *, update: bool) -> MergeResult:
         """Merge the staged rows."""
@@ -132,24 +135,27 @@ class LeadIntake:
     def __init__(self, settings: Settings, choices: BranchChoices | None = None) -> None:
         self._settings = settings
         self._choices = choices
+        self._merge = Merge(choices)
+        self._brings_numbers = True
 
     def checker(
         self, connection: Connection, columns: dict[str, int], note: Note
     ) -> Callable[[int, Sequence[str]], Iterable[StagedLead]]:
         """Return a function that checks name, identity, phone and branch of a row."""
         settings = self._settings
+        self._brings_numbers = "lead_no" in columns
         hasher = IdHasher(settings.id_hash_algorithm, settings.id_hash_key)
         branch_of = str if self._choices is None else ChosenBranch(connection, self._choices)
         check = RowChecker(columns, hasher, PhoneVault.of(settings), note, branch_of).check
         return lambda number, cells: (check(number, cells),)
 
-    def stage(self, connection: Connection, rows: Iterable[StagedLead]) -> None:
-        """Copy the leads into a temporary table."""
-        stage(connection, rows)
+    def stage(self, connection: Connection, rows: Iterable[StagedLead], adds_to: int | None) -> None:
+        """Copy the leads into a temporary table, and add them in parts while the next ones are read."""
+        self._merge.stage(connection, rows, adds_to, brings_numbers=self._brings_numbers)
 
     def merge(self, connection: Connection, batch: int, *, update: bool) -> MergeResult:
         """Create and update leads, and mark those on the do-not-disturb list as opted out."""
-        merged = merge(connection, batch, update=update, choices=self._choices)
+        merged = self._merge.finish(connection, batch, update=update)
         suppression.refresh(connection, self._settings.today(clock.now(connection)))
         return merged
 
@@ -298,7 +304,8 @@ class _Run:
             self._oddities = file.oddities
             with self._error_file(file) as errors:
                 self._remarks = Remarks(file.header, file.columns)
-                intake.stage(connection, self._accepted(connection, file, errors))
+                adds_to = None if order.update else self._batch
+                intake.stage(connection, self._accepted(connection, file, errors), adds_to)
                 if self._batch is None:
                     merged = intake.preview(connection, update=order.update)
                     transaction.rollback()

@@ -5,7 +5,9 @@ Everything runs in the connection's transaction, and the temporary table is drop
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
@@ -101,9 +103,10 @@ _UPDATE = text(f"""
     WHERE lead.id_hash = given.id_hash AND lead.deleted_at IS NULL
       AND before.lead_id = lead.id AND before.batch_id = :batch
 """)  # noqa: S608
+# Look-ups row by row: a join would read the whole list for each part of a file.
 _DROP_KNOWN = text("""
-    DELETE FROM lead_staging s USING lead
-    WHERE lead.id_hash = s.id_hash AND lead.deleted_at IS NULL
+    DELETE FROM lead_staging s
+    WHERE (SELECT true FROM lead l WHERE l.id_hash = s.id_hash AND l.deleted_at IS NULL)
 """)
 # The sequence must be ahead of the file's numbers of our own form, or it would assign them again. Longer
 # numbers are out of its reach and must not advance it.
@@ -118,11 +121,14 @@ _INSERT = text(f"""
     numbered AS (
         SELECT s.*, s.lead_no <> ''
                AND row_number() OVER (PARTITION BY s.lead_no ORDER BY s.row) = 1
-               AND NOT EXISTS (SELECT FROM lead l
-                               WHERE l.lead_no = s.lead_no AND l.deleted_at IS NULL) AS number_free
+               AND (SELECT true FROM lead l
+                    WHERE l.lead_no = s.lead_no AND l.deleted_at IS NULL) IS NULL AS number_free
         FROM lead_staging s
     ),
-    fresh AS (SELECT * FROM numbered LEFT JOIN branch_of USING (branch) ORDER BY row)
+    fresh AS (
+        SELECT * FROM numbered LEFT JOIN branch_of USING (branch)
+        WHERE number_free OR :any_number ORDER BY row
+    )
     INSERT INTO lead (lead_no, name, id_hash, phone_cipher, phone_index, phone_masked, source,
                       branch_id, batch_id)
     SELECT CASE WHEN number_free THEN lead_no ELSE 'L' || nextval('lead_no_seq') END, name, id_hash,
@@ -130,6 +136,12 @@ _INSERT = text(f"""
     FROM fresh
 """)  # noqa: S608
 _COUNT = text("SELECT count(*) FROM lead_staging")
+_COUNT_BRANCHES = text("""
+    SELECT branch.code, count(*) FROM lead JOIN branch ON branch.id = lead.branch_id
+    WHERE lead.batch_id = :batch AND branch.code = ANY(:names) GROUP BY branch.code
+""")
+#: rows that are written to the database at once, while the next are read
+PART_ROWS = 25_000
 
 
 class MergeResult(NamedTuple):
@@ -145,9 +157,97 @@ class MergeResult(NamedTuple):
     unmatched: int = 0
 
 
-def stage(connection: Connection, rows: Iterable[StagedLead]) -> None:
-    """Copy rows into the temporary table ``lead_staging`` as they come."""
-    connection.exec_driver_sql(_CREATE)
+class Merge:
+    """Stages the rows of one file and merges them into the list.
+
+    A branch that is unknown is created at the top of the tree, or as ``choices`` say.
+    """
+
+    def __init__(self, choices: BranchChoices | None = None) -> None:
+        self._choices = choices
+        self._created = self._known = 0
+        self._new_branches: dict[str, int] = {}
+
+    def stage(
+        self, connection: Connection, rows: Iterable[StagedLead], adds_to: int | None, *, brings_numbers: bool
+    ) -> None:
+        """Copy rows into the temporary table ``lead_staging`` as they come.
+
+        With ``adds_to``, those people are added to the batch of this id who keep the number that the file
+        gives them, or all if the file ``brings_numbers`` to nobody. Raises LeadsError as ``finish`` does.
+        """
+        connection.exec_driver_sql(_CREATE)
+
+        def write(part: list[StagedLead]) -> None:
+            _copy(connection, part)
+            if adds_to is not None and len(part) == PART_ROWS:
+                self._add(connection, adds_to, any_number=not brings_numbers)
+
+        # The database works on a part while this thread reads and checks the next one.
+        with ThreadPoolExecutor(1) as database:
+            writing = database.submit(write, [])
+            for part in _parts(rows):
+                writing.result()
+                writing = database.submit(write, part)
+            writing.result()
+        # Temporary tables are not analysed automatically, and the query plans depend on statistics.
+        connection.exec_driver_sql("ANALYZE lead_staging")
+
+    def finish(self, connection: Connection, batch: int, *, update: bool) -> MergeResult:
+        """Merge the people who are left. Raises LeadsError when the choices leave a branch undecided."""
+        connection.execute(_LOCK)
+        updated = 0
+        if update:
+            self._create_unknown_branches(connection)
+            connection.execute(_STORE_OLD_VALUES, {"batch": batch})
+            connection.exec_driver_sql("ANALYZE lead_before")
+            updated = connection.execute(_UPDATE, {"batch": batch}).rowcount
+        self._add(connection, batch, any_number=True)
+        if self._new_branches and not update:
+            rows = connection.execute(_COUNT_BRANCHES, {"batch": batch, "names": list(self._new_branches)})
+            self._new_branches |= dict(rows.tuples().all())
+        named = [NamedBranch(*each) for each in self._new_branches.items()]
+        named.sort(key=lambda each: (-each.rows, each.name))
+        branches = UnknownBranches(named, len(named), sum(each.rows for each in named))
+        return MergeResult(self._created, updated, self._known - updated, branches)
+
+    def _add(self, connection: Connection, batch: int, *, any_number: bool) -> None:
+        """Add the staged people, or only those whose number is free, and leave the others staged."""
+        connection.execute(_LOCK)
+        self._known += connection.execute(_DROP_KNOWN).rowcount
+        self._create_unknown_branches(connection)
+        connection.execute(_ADVANCE_NUMBERS)
+        created = connection.execute(_INSERT, {"batch": batch, "any_number": any_number}).rowcount
+        self._created += created
+        if created == connection.scalar(_COUNT):
+            connection.exec_driver_sql("TRUNCATE lead_staging")
+        else:
+            connection.execute(_DROP_KNOWN)
+
+    def _create_unknown_branches(self, connection: Connection) -> None:
+        """Create the unknown branches of the staged rows. Raises LeadsError for an undecided one."""
+        unknown = unknown_branches(connection).named
+        if not unknown:
+            return
+        names = sorted(each.name for each in unknown)
+        parents = dict.fromkeys(names) if self._choices is None else self._choices.parents(names)
+        if parents.keys() != set(names):
+            raise LeadsError(
+                "branches_undecided", N_("The branches have changed meanwhile; check the file again")
+            )
+        made = connection.execute(_CREATE_BRANCHES, {"names": names}).all()
+        values = {"ids": [row.id for row in made], "parents": [parents[row.code] for row in made]}
+        connection.execute(_PLACE_BRANCHES, values)
+        self._new_branches |= {each.name: each.rows for each in unknown}
+
+
+def _parts(rows: Iterable[StagedLead]) -> Iterator[list[StagedLead]]:
+    iterator = iter(rows)
+    while part := list(islice(iterator, PART_ROWS)):
+        yield part
+
+
+def _copy(connection: Connection, rows: Iterable[StagedLead]) -> None:
     raw: Any = connection.connection.driver_connection
     columns = ", ".join(f'"{name}"' for name in _COLUMN_TYPES)
     into = f"COPY lead_staging ({columns}) FROM STDIN (FORMAT BINARY)"
@@ -155,32 +255,6 @@ def stage(connection: Connection, rows: Iterable[StagedLead]) -> None:
         copy.set_types(list(_COLUMN_TYPES.values()))
         for row in rows:
             copy.write_row(row)
-    # Temporary tables are not analysed automatically, and the query plans depend on statistics.
-    connection.exec_driver_sql("ANALYZE lead_staging")
-
-
-def merge(
-    connection: Connection, batch_id: int, *, update: bool, choices: BranchChoices | None = None
-) -> MergeResult:
-    """Merge the staged people into the list.
-
-    Unknown branches are created at the top of the tree, or as ``choices`` say. Raises LeadsError when
-    ``choices`` leave one undecided.
-    """
-    connection.execute(_LOCK)
-    updated = 0
-    new_branches: list[NamedBranch] = []
-    if update:
-        new_branches = _create_unknown_branches(connection, choices)
-        connection.execute(_STORE_OLD_VALUES, {"batch": batch_id})
-        connection.exec_driver_sql("ANALYZE lead_before")
-        updated = connection.execute(_UPDATE, {"batch": batch_id}).rowcount
-    known = connection.execute(_DROP_KNOWN).rowcount
-    new_branches += _create_unknown_branches(connection, choices)
-    connection.execute(_ADVANCE_NUMBERS)
-    created = connection.execute(_INSERT, {"batch": batch_id}).rowcount
-    branches = UnknownBranches(new_branches, len(new_branches), sum(each.rows for each in new_branches))
-    return MergeResult(created, updated, known - updated, branches)
 
 
 def preview(connection: Connection, *, update: bool) -> MergeResult:
@@ -200,23 +274,3 @@ def unknown_branches(connection: Connection, most: int | None = None) -> Unknown
     rows = connection.execute(_UNKNOWN, {"most": most}).all()
     named = [NamedBranch(row.branch, row.rows) for row in rows]
     return UnknownBranches(named, rows[0].names if rows else 0, rows[0].all_rows if rows else 0)
-
-
-def _create_unknown_branches(connection: Connection, choices: BranchChoices | None) -> list[NamedBranch]:
-    """Create the unknown branches of the staged rows and return them.
-
-    Raises LeadsError for an undecided one.
-    """
-    unknown = unknown_branches(connection).named
-    if not unknown:
-        return []
-    names = sorted(each.name for each in unknown)
-    parents = dict.fromkeys(names) if choices is None else choices.parents(names)
-    if parents.keys() != set(names):
-        raise LeadsError(
-            "branches_undecided", N_("The branches have changed meanwhile; check the file again")
-        )
-    made = connection.execute(_CREATE_BRANCHES, {"names": names}).all()
-    values = {"ids": [row.id for row in made], "parents": [parents[row.code] for row in made]}
-    connection.execute(_PLACE_BRANCHES, values)
-    return unknown

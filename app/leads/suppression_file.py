@@ -119,7 +119,7 @@ class SuppressionIntake:
         """Return a function that checks phone, identity and last day of a row."""
         return _RowChecker(columns, self._reason, self._today, self._settings, note)
 
-    def stage(self, connection: Connection, rows: Iterable[tuple[Any, ...]]) -> None:
+    def stage(self, connection: Connection, rows: Iterable[tuple[Any, ...]], adds_to: int | None) -> None:
         """Copy the entries into a temporary table."""
         connection.execute(_STAGE)
         raw: Any = connection.connection.driver_connection

@@ -61,7 +61,7 @@ class OutcomeIntake:
         check = row_checker(connection, columns, self._settings, self._today).check
         return lambda number, cells: (check(number, cells),)
 
-    def stage(self, connection: Connection, rows: Iterable[StagedOutcome]) -> None:
+    def stage(self, connection: Connection, rows: Iterable[StagedOutcome], adds_to: int | None) -> None:
         """Copy the outcomes into a temporary table."""
         staging.stage(connection, rows)
 

@@ -29,7 +29,7 @@ def crash_after(function):
     return lambda *args, **kwargs: (function(*args, **kwargs), crash())
 
 if point == "merged":
-    importer.merge = crash_after(importer.merge)
+    importer.Merge.finish = crash_after(importer.Merge.finish)
 elif point == "error_file":
     importer.ErrorFile.keep = crash_after(importer.ErrorFile.keep)
 settings = Settings(Path(data_dir), url, "", "development", "Asia/Shanghai", "sm3", "s", "p", "k")
