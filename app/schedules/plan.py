@@ -170,7 +170,13 @@ class _Planner:
         """
         midnight = first.toordinal() * DAY
         if self._first_allowed(midnight - self.gap, midnight) is None:
-            return 0
+            # Nothing was sent within the gap, but a slot may have been waiting since before it.
+            slot, following = self._last_nominal(first)
+            if slot is None:
+                return 0
+            if self._first_allowed(slot, midnight) is None:
+                waited = self._first_allowed(midnight, following)
+                return 0 if waited is None else waited + self.gap
         for back in LOOK_BACK_DAYS:
             start = first - dt.timedelta(days=back)
             if self._is_certain(start, back):
@@ -214,6 +220,14 @@ class _Planner:
         if step is None or start is None:
             return True
         return date >= start and (date - start).days % step == 0
+
+    def _last_nominal(self, first: dt.date) -> tuple[int | None, int]:
+        """Return the last nominal slot before a date, None if there is none, and the one that follows it."""
+        for back in range(1, STEPS.get(self.schedule.preset, 1) + 1):
+            date = first - dt.timedelta(days=back)
+            if self._has_slots(date):
+                return date.toordinal() * DAY + self.day_of(date).slots[-1].second, self._next_nominal(date)
+        return None, 0
 
     def _next_nominal(self, date: dt.date) -> int:
         """Return the first nominal slot after a date that has slots."""

@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.schedules.calendar import Calendar, DayKind
@@ -41,6 +41,10 @@ schedules = st.builds(
     holidays=st.sampled_from(["normal", "weekend", "silent"]),
     ranges=st.lists(ranges, max_size=2),
     quiet_hours=st.one_of(st.none(), st.just(["21:00", "08:00"]), st.just(["12:00", "13:30"])),
+)
+#: the push of a Sunday waits for Monday, and keeps Monday's own at its distance
+WAITED = ScheduleDef(
+    code="S", name="s", rules=["R"], preset="daily", at="02:00", weekend="silent", min_gap_seconds=40000
 )
 dates = st.dates(dt.date(2024, 1, 1), dt.date(2028, 12, 31))
 
@@ -167,6 +171,7 @@ def test_promises(s: ScheduleDef, first: dt.date) -> None:
 
 @given(schedules, dates, st.integers(1, 19))
 @settings(max_examples=40, deadline=None)
+@example(WAITED, dt.date(2026, 1, 30), 3)
 def test_in_one_piece_or_in_two(s: ScheduleDef, first: dt.date, cut: int) -> None:
     whole = planned(s, first, 20)
     parts = planned(s, first, cut) + planned(s, first + dt.timedelta(days=cut), 20 - cut)
