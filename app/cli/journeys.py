@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sys
 from pathlib import Path
 
 import click
 from flask.cli import AppGroup
 
-from app.cli.base import as_json, notice, print_result, require_installation
+from app.cli.base import DATE, as_json, date_range, notice, print_result, require_installation
+from app.lib.settings import current_settings
 
 journeys_group = AppGroup("journeys", help="Journeys.")
 
@@ -26,3 +28,27 @@ def journeys_check(file: Path, json_out: bool) -> None:
     for each in found:
         notice(": ".join(filter(None, each)))
     sys.exit(1 if found else 0)
+
+
+@journeys_group.command("simulate")
+@click.argument("code")
+@click.option("--from", "first", required=True, type=DATE)
+@click.option("--to", "last", required=True, type=DATE)
+@click.option(
+    "--answers",
+    required=True,
+    type=click.Choice(["none", "all", "past"]),
+    help="Who is assumed to answer: nobody, everybody, or as large a share as did before.",
+)
+@click.option("--rows", type=click.Path(path_type=Path), help="Write a row for each step to this CSV file.")
+@as_json
+@require_installation
+def journeys_simulate(
+    code: str, first: dt.datetime, last: dt.datetime, answers: str, rows: Path | None, json_out: bool
+) -> None:
+    """Say what a journey would have done on past days, from what is recorded of them."""
+    from app.journeys.report import simulate_past
+
+    period = date_range(first, last)
+    found = simulate_past(code, current_settings(), period, answers, rows)  # type: ignore[arg-type]
+    print_result(found, json_out)

@@ -27,7 +27,7 @@ from app.journeys.definition import (
 )
 from app.models import OutreachTemplate, Rule, Segment, Target
 from app.segments import check as filter_check
-from app.segments.filter import InteractionsTest, tests_of
+from app.segments.filter import AttributeTest, InteractionsTest, tests_of
 
 
 @dataclass(frozen=True)
@@ -134,6 +134,7 @@ def of_steps(steps: Sequence[Any], known: Known, ids: Sequence[str] | None = Non
                     DomainError("%(way)s names the step %(to)s, which does not exist.", way=way, to=to),
                 )
         yield from _names(step, known)
+    yield from _own_tags(steps)
     if steps and not twice and len(all_ids) == len(steps):
         yield from _unreachable(steps)
         yield from _cycles(steps)
@@ -159,6 +160,19 @@ def _names(step: Any, known: Known) -> Iterator[Problem]:
                 yield Problem(
                     step.id, DomainError("A journey can't count interactions beyond the first yet.")
                 )
+
+
+def _own_tags(steps: Sequence[Any]) -> Iterator[Problem]:
+    """Yield the branches that ask for tags which the journey changes: a simulation changes none."""
+    own = {name for step in steps if isinstance(step, TagStep) for name in (*step.add, *step.remove)}
+    for step in steps:
+        tests = [test for case in getattr(step, "cases", ()) for test in tests_of(case.when)]
+        asked = {name for each in tests if isinstance(each, AttributeTest) for name in each.in_}
+        for name in sorted(own & asked):
+            error = DomainError(
+                "The journey itself changes the tag “%(name)s”, so no branch can ask for it yet.", name=name
+            )
+            yield Problem(step.id, error)
 
 
 def _template(step: Contact, known: Known) -> Iterator[DomainError]:

@@ -110,13 +110,14 @@ def simulate(
 ) -> Tally:
     """Lead everybody through the journey over the days from the first to the last.
 
-    ``sink`` is given the rows of each chunk, in the order of the candidates.
+    ``sink`` is given the rows of each chunk, in the order of the candidates. A single thread is the caller's.
     """
     run = _Run(plan, world, candidates, days, sink is not None)
     total = Tally(plan, world, *days)
     ranges = list(candidates.chunks(CHUNK))
     with ThreadPoolExecutor(threads) as pool:
-        for tally, rows in pool.map(lambda each: run.chunk(*each), ranges):
+        each_of = map if threads == 1 else pool.map
+        for tally, rows in each_of(lambda each: run.chunk(*each), ranges):
             total.merge(tally)
             if sink is not None and rows is not None:
                 sink(rows)

@@ -252,8 +252,8 @@ def judged(plan: Plan, step: PlannedStep, batch: Batch, world: World, at: Array)
         found = np.where(full & (found == 0), plan.words.index(cap.reason), found)
     if world.converted_at is not None:
         found = np.where(world.converted_at[batch.who] <= at, plan.words.index("converted"), found)
-    if world.barred is not None:
-        barred = world.barred[batch.who]
+    if (known := world.barred.get(CHANNELS[step.channel])) is not None:
+        barred = known[batch.who]
         found = np.where(barred > 0, barred, found)
     left = leaving(batch, world, at)
     return found if left is None else np.where(left > 0, left, found)

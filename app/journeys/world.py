@@ -63,9 +63,9 @@ class World:
     """What is known of enrolments, each an element of the arrays.
 
     ``people`` numbers the persons as caps count them: leads that share a phone are one. ``leaving`` has, by
-    the reasons of LEAVING, from when on somebody leaves, and until when if it ends. ``barred`` is the number
-    of the word for why no contact may be made, 0 for none; ``converted_at`` from when on none may. What is
-    not given holds for nobody.
+    the reasons of LEAVING, from when on somebody leaves, and until when if it ends. ``barred`` is by channel
+    the number of the word for why no contact may be made, 0 for none; ``converted_at`` from when on none may.
+    What is not given holds for nobody.
     """
 
     clock: WallClock
@@ -76,7 +76,7 @@ class World:
     entered: Array
     bits: Array
     leaving: dict[str, tuple[Array, Array | None]] = field(default_factory=dict)
-    barred: Array | None = None
+    barred: dict[str, Array] = field(default_factory=dict)
     converted_at: Array | None = None
     #: contacts of people that caps count, made otherwise, by the channel of the cap
     counted: dict[str | None, Moments] = field(default_factory=dict)

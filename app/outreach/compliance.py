@@ -132,17 +132,32 @@ def criteria(terms: Terms) -> dict[str, ColumnElement[bool]]:
         "holdout": and_(Hit.holdout),
         "converted": or_(Hit.status == HitStatus.CONVERTED, Hit.converted.is_(True)),
         "hit_status": Hit.status.in_(settings.excluded_hit_statuses),
-        "lead_status": Lead.status.in_(settings.excluded_lead_statuses),
-        "grade": Hit.grade.in_(settings.excluded_grades),
+        "lead_status": excluded_lead(settings),
+        "grade": excluded_grade(settings),
         "owner": false() if supervises(terms.sender) else not_(workable),
-        "phone": Lead.phone_masked.regexp_match(_MOBILE).is_(False)
-        if terms.channel == "sms"
-        else Lead.phone_masked == "",
+        "phone": unusable_phone(terms.channel),
         "cap_channel": _capped(terms, terms.channel),
         "cap_total": _capped(terms),
         "twice": _contacted_since(terms.since) if terms.since is not None else false(),
         "hours": literal(not terms.is_open()),
     }
+
+
+def excluded_lead(settings: OutreachSettings) -> ColumnElement[bool]:
+    """Return the criterion on Lead for a status that the settings exclude."""
+    return Lead.status.in_(settings.excluded_lead_statuses)
+
+
+def excluded_grade(settings: OutreachSettings) -> ColumnElement[bool]:
+    """Return the criterion on Hit for a grade that the settings exclude."""
+    return Hit.grade.in_(settings.excluded_grades)
+
+
+def unusable_phone(channel: str) -> ColumnElement[bool]:
+    """Return the criterion on Lead for a phone number that a channel can't reach."""
+    if channel == "sms":
+        return Lead.phone_masked.regexp_match(_MOBILE).is_(False)
+    return Lead.phone_masked == ""
 
 
 def _capped(terms: Terms, channel: str | None = None) -> ColumnElement[bool]:

@@ -6,7 +6,18 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    SelectBase,
+    and_,
+    cast,
+    exists,
+    func,
+    null,
+    select,
+)
 
 from app.audit.actor import SYSTEM
 from app.models import Hit, HitEvent, Outreach, OutreachEvent, OutreachStatus
@@ -49,15 +60,31 @@ class Period:
 
 def contacted(channel: str | None, period: Period) -> Select[int]:
     """Return a query for the leads contacted by a channel, or by any and by hand, unless it had failed."""
-    sent = select(Outreach.lead_id).where(period.has(Outreach.sent_at), ~_failed(period.end))
+    made = contacts_made(channel, period.end).subquery()
+    return select(made.c.lead_id).where(period.has(made.c.at))
+
+
+def contacts_made(channel: str | None, known_before: dt.datetime) -> SelectBase:
+    """Return a query of contacts: lead_id, at, and outreach_id, which is NULL of one by hand."""
+    sent = select(Outreach.lead_id, Outreach.sent_at.label("at"), Outreach.id.label("outreach_id")).where(
+        Outreach.sent_at.is_not(None), ~_failed(known_before)
+    )
     if channel:
         return sent.where(Outreach.channel == channel)
-    hand = (
-        select(Hit.lead_id)
-        .join(HitEvent, HitEvent.hit_id == Hit.id)
-        .where(by_hand(), period.has(HitEvent.at))
+    hand = select(Hit.lead_id, HitEvent.at, cast(null(), BigInteger)).join(
+        HitEvent, HitEvent.hit_id == Hit.id
     )
-    return select(sent.union_all(hand).subquery().c.lead_id)
+    return sent.union_all(hand.where(by_hand()))
+
+
+def responses(channel: str | None) -> SelectBase:
+    """Return a query of the responses to contacts by a channel, or by any: lead_id, at, outreach_id."""
+    query = (
+        select(Outreach.lead_id, OutreachEvent.at, Outreach.id.label("outreach_id"))
+        .join(OutreachEvent, OutreachEvent.outreach_id == Outreach.id)
+        .where(OutreachEvent.outcome.in_(ANSWERED))
+    )
+    return query.where(Outreach.channel == channel) if channel else query
 
 
 def answered(channel: str | None, period: Period, at_least: int = 1) -> Select[int]:

@@ -185,6 +185,14 @@ FACT = {"on": "fact", "op": ">=", "value": 5}
             "There is no product with the code CAR.",
         ),
         (journey(goal={"products": ["CAR"]}), None, "There is no product with the code CAR."),
+        (
+            journey(
+                {"id": "t", "do": "tag", "add": ["vip"], "then": "ask"},
+                {**ASK, "cases": [{"when": {"attribute": "tag", "in": ["vip"]}, "then": "end"}]},
+            ),
+            "ask",
+            "The journey itself changes the tag “vip”",
+        ),
         # what a journey says of itself
         (journey(trigger={"on": "outcome"}), None, "give outcome: any, or products"),
         (journey(trigger={"on": "moon"}), None, "trigger"),

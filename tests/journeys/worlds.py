@@ -205,7 +205,7 @@ def _arrays(bank: Bank, bits: Any) -> tuple[World, Candidates]:
             "holdout": (np.array(held_out, np.int64), None),
             "goal": (np.array(goals, np.int64), None),
         },
-        barred=np.array(barred, np.int16),
+        barred=dict.fromkeys(("sms", "call"), np.array(barred, np.int16)),
         converted_at=of("bought_before"),
         counted={name: Moments(*_columns(each)) for name, each in counted.items()},
         outcomes=Moments(*_columns(bought)),
