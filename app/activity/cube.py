@@ -10,9 +10,9 @@ import duckdb
 import ibis
 import pyarrow as pa
 
-from app.activity import engine, store
+from app.activity import engine, room, store
 from app.activity.errors import ActivityError
-from app.activity.places import Root
+from app.activity.places import Root, place_of
 from app.activity.progress import Progress, silent
 from app.activity.settings import EngineSettings
 
@@ -128,6 +128,7 @@ def ensure_leads(
         stale = stale_days(writer.state, days, fingerprint)
         if not stale:
             return writer.state
+        _require_room(writer.state, stale)
         _load_leads(connection, leads())
         built = dict(writer.state.days)
         for done, day in enumerate(stale):
@@ -139,6 +140,15 @@ def ensure_leads(
         progress(Progress("leads", len(stale), len(stale)))
         store._step("leads written")
         return writer.commit(built)
+
+
+def _require_room(state: store.Snapshot, days: Iterable[date]) -> None:
+    """Raise ActivityError when there is no room for the lead layer of some dates.
+
+    It has about the size of the former one, and never more than that of everybody's activity.
+    """
+    needed = state.size(state.days[day].leads or state.days[day].activity for day in days)
+    room.require(place_of(state.root).folder, needed)
 
 
 def _load_leads(connection: duckdb.DuckDBPyConnection, leads: pa.Table | pa.RecordBatchReader) -> None:

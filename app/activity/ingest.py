@@ -10,11 +10,11 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 
-from app.activity import checks, engine, request_ids, store
+from app.activity import checks, engine, request_ids, room, store
 from app.activity.cube import EVENTS, view_events, write_activity
 from app.activity.errors import ActivityError, RefusedFile
 from app.activity.formats.files import find_files, fingerprint
-from app.activity.places import Root
+from app.activity.places import Root, place_of
 from app.activity.progress import Progress, silent
 from app.activity.rejects import write_rejects
 from app.activity.result import FileRecord, IngestResult
@@ -24,6 +24,11 @@ from app.activity.settings import EngineSettings
 # crash.
 CHUNK_FILES = 1000
 CHUNK_BYTES = 4 << 30
+# Bytes on the disk for a byte of a compressed file, measured with far too little memory: what it becomes, and
+# what the engine spills until its chunk is committed. Plain text is so many times as long.
+STORED_A_BYTE = 1.2
+SPILLED_A_BYTE = 1.6
+TEXT_A_COMPRESSED = 3
 ALREADY_KNOWN = "the same content was delivered before"
 WITHDRAWN = "the same content was delivered before and withdrawn"
 _SQL = {
@@ -99,6 +104,7 @@ class Ingest:
         """Check and commit the files. Return their result."""
         sizes = [_size(file) for file in files]
         total = sum(sizes)
+        self._require_room(files, sizes)
         for path, done in zip(files, accumulate(sizes, initial=0), strict=False):
             self.progress(Progress("read", done, total))
             self.check(path)
@@ -110,6 +116,16 @@ class Ingest:
         self.progress(Progress("read", total, total))
         self._commit_chunk()
         return self.result
+
+    def _require_room(self, files: Sequence[Path], sizes: Sequence[int]) -> None:
+        """Raise ActivityError when the disk can't hold what the files become and what a chunk spills."""
+        stored = [
+            size if path.name.endswith((".gz", ".parquet")) else size // TEXT_A_COMPRESSED
+            for path, size in zip(files, sizes, strict=True)
+        ]
+        chunk = min(sum(stored), CHUNK_BYTES + max(sizes, default=0))
+        needed = STORED_A_BYTE * sum(stored) + SPILLED_A_BYTE * chunk
+        room.require(place_of(self.root).folder, int(needed))
 
     def check(self, path: Path) -> None:
         """Check a file, and keep its rows for the next commit unless it is refused or known."""
@@ -176,6 +192,7 @@ class Ingest:
         view_events(connection, "existing", base, [base.days[day] for day in sorted(found.days)])
         connection.execute(_SQL["merge"])
         self._count()
+        base.require_room(*self._changed())
         for file_no, record in self.chunk.items():
             if record.rejected:
                 record.rejects_file = write_rejects(connection, writer.path(""), file_no, record)
@@ -193,6 +210,11 @@ class Ingest:
         )
         self.result.moved.update(moved)
         return touched
+
+    def _changed(self) -> tuple[list[date], int]:
+        """Return the dates that the merge changes, and the number of events it adds."""
+        days = self._rows("SELECT day FROM incoming UNION SELECT old_day FROM replaced ORDER BY 1")
+        return [day for (day,) in days], sum(record.accepted for record in self.chunk.values())
 
     def _count(self) -> None:
         """Set the counts of the records from the checked rows and the merge."""
@@ -237,8 +259,8 @@ class Ingest:
     def _rebuild(self, writer: store.Writer, base: store.Snapshot) -> tuple[dict[date, store.Day], set[date]]:
         """Write the files of every date that the merge changes. Return all dates, and these."""
         days = dict(base.days)
-        touched = self._rows("SELECT day FROM incoming UNION SELECT old_day FROM replaced ORDER BY 1")
-        for done, (day,) in enumerate(touched):
+        touched, _added = self._changed()
+        for done, day in enumerate(touched):
             self.progress(Progress("merge", done, len(touched)))
             old = days.pop(day, None)
             view_events(self.connection, "current_day", base, [old] if old else [])
@@ -246,7 +268,7 @@ class Ingest:
             if rebuilt:
                 days[day] = rebuilt
         self.progress(Progress("merge", len(touched), len(touched)))
-        return days, {day for (day,) in touched}
+        return days, set(touched)
 
     def _keep_duplicates(self, writer: store.Writer, base: store.Snapshot) -> dict[date, str]:
         """Write the duplicates of every date that has new ones. Return the files of all dates."""

@@ -28,6 +28,8 @@ from app.activity.objects import MANIFEST
 from app.activity.places import Root, place_of
 
 KEEP_RETIRED_SECONDS = 3600
+#: of an event in all files, measured: 29 in the events, 10 in the activity, 10 in the index of ids
+BYTES_A_ROW = 50
 LAYERS = ("events", "duplicates", "activity", "leads")
 # The points at which a crash must be harmless, in the order of an ingest.
 STEPS = (
@@ -163,6 +165,17 @@ class Snapshot:
         """Return where a file can be read on this machine, as ``paths`` does."""
         [path] = self.paths([name])
         return path
+
+    def size(self, names: Iterable[str]) -> int:
+        """Return the bytes of files."""
+        folder = place_of(self.root).folder
+        return sum(self.sizes.get(name) or (folder / name).stat().st_size for name in names)
+
+    def require_room(self, days: Iterable[date], rows: int = 0) -> None:
+        """Raise ActivityError when there is no room to write these dates anew with ``rows`` more events."""
+        known = [self.days[day] for day in days if day in self.days]
+        needed = self.size(name for day in known for name in (day.events, day.activity))
+        room.require(place_of(self.root).folder, needed + rows * BYTES_A_ROW)
 
     def files(self) -> set[str]:
         """Return the names of all data files of the state."""

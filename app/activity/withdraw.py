@@ -129,6 +129,7 @@ def _without(
     connection.execute(_SQL)
     days, duplicates = dict(state.days), dict(state.duplicates)
     changed = _days(connection, "SELECT day FROM gone UNION SELECT day FROM revived")
+    state.require_room(changed)
     for day in changed:
         old = days.pop(day, None)
         view_events(connection, "current_day", state, [old] if old else [])
