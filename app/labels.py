@@ -67,6 +67,8 @@ HIT_STATUS = {
     "converted": lazy_gettext("Converted"),
     "failed": lazy_gettext("Contacted, no interest"),
 }
+#: with that of hits that count nowhere
+ANY_HIT_STATUS = HIT_STATUS | {"withdrawn": lazy_gettext("Withdrawn")}
 VERSION_STATUS = {
     "draft": lazy_gettext("Draft"),
     "submitted": lazy_gettext("Awaiting approval"),

@@ -698,7 +698,8 @@ class LogCorrection(Attempted, Leased, Model):
 
     ``replacement`` is the name of the other file, and ``digest`` that of its content, under which it is kept
     until it is read. ``by_command``: the operator of the machine applied it without a second person.
-    ``result`` has ``withdrawn``, ``accepted`` and the ``days`` to evaluate again.
+    ``result`` has ``withdrawn``, ``accepted`` and the ``days`` to evaluate again. ``hits`` counts the hits
+    that were withdrawn because of it, and ``judged_at`` is when those of all its days were judged.
     """
 
     __tablename__ = "log_correction"
@@ -723,6 +724,8 @@ class LogCorrection(Attempted, Leased, Model):
     status: Mapped[str] = mapped_column(String(16), server_default=RunStatus.ASKED)
     progress: Mapped[int] = mapped_column(Integer, server_default="0")
     result: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    hits: Mapped[int] = mapped_column(Integer, server_default="0")
+    judged_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     error: Mapped[Said | None] = mapped_column(SaidType)
     requested_by: Mapped[str] = mapped_column(UserName)
     approved_by: Mapped[str | None] = mapped_column(UserName)
@@ -733,6 +736,11 @@ class LogCorrection(Attempted, Leased, Model):
 
     def __repr__(self) -> str:
         return f"#{self.id}"
+
+    @property
+    def source(self) -> str:
+        """The source that the journal of the store names for it."""
+        return f"correction {self.id}"
 
 
 class InboxFile(Model):
@@ -1243,12 +1251,13 @@ class ControlMember(Model):
 
 
 class HitStatus(StrEnum):
-    """待营销处理 / 营销进行中 / 营销已转化 / 已联系失效."""
+    """待营销处理 / 营销进行中 / 营销已转化 / 已联系失效 / 已撤销 (after a correction of logs)."""
 
     WAITING = "waiting"
     IN_PROGRESS = "in_progress"
     CONVERTED = "converted"
     FAILED = "failed"
+    WITHDRAWN = "withdrawn"
 
 
 #: customers that wait for somebody or are worked
@@ -1273,6 +1282,9 @@ class Hit(Model):
     ``source``, ``branch_id`` (0: none) and ``live`` are copies of the lead's values, maintained by triggers,
     so that lists, row scope and HitCount agree; they are looked up for each row that is inserted without
     ``live``. ``made_on`` is the local date on which it was created.
+
+    A hit that no longer holds after a ``correction`` of logs is withdrawn (app/rules/withdrawals.py): not
+    ``live``, and counted nowhere. ``former_status`` is the one it has again if it becomes live.
     """
 
     __tablename__ = "hit"
@@ -1330,6 +1342,9 @@ class Hit(Model):
     amount: Mapped[Decimal | None] = mapped_column(Numeric(14, 2))
     product_id: Mapped[int | None] = mapped_column(ForeignKey("product.id", ondelete="RESTRICT"))
     close_reason_id: Mapped[int | None] = mapped_column(ForeignKey("close_reason.id", ondelete="RESTRICT"))
+    withdrawn_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    former_status: Mapped[str | None] = mapped_column(String(16))
+    correction_id: Mapped[int | None] = mapped_column(ForeignKey("log_correction.id", ondelete="RESTRICT"))
     created_at: Mapped[dt.datetime] = _now()
     updated_at: Mapped[dt.datetime] = mapped_column(
         DateTime(timezone=True), server_default=text("app_now(now())"), onupdate=BEGAN
@@ -1340,6 +1355,7 @@ class Hit(Model):
     owner: Mapped[Staff | None] = relationship(Staff)
     product: Mapped[Product | None] = relationship(Product)
     close_reason: Mapped[CloseReason | None] = relationship("CloseReason")
+    correction: Mapped[LogCorrection | None] = relationship(LogCorrection)
 
     def __repr__(self) -> str:
         return f"#{self.id}"
@@ -1367,9 +1383,10 @@ class Customer(Model):
     """A lead that was hit: the unit of work, with its one owner. The key is the lead's.
 
     Only ``app.hits.owner`` writes the owner. ``asked_by`` asked the owner to hand the customer over. The
-    other columns sum up the hits, maintained by triggers, as are the copies of owner, next contact and
-    escalation on open hits. ``grade`` is the best, ``score``, ``hit_date`` and ``hit`` are those of the
-    newest hit, both among the hits that can be worked, else among the open ones, else among all.
+    other columns sum up the hits but withdrawn ones, maintained by triggers, as are the copies of owner,
+    next contact and escalation on open hits; ``live``: the lead is on the list. ``grade`` is the best,
+    ``score``, ``hit_date`` and ``hit`` are those of the newest hit, both among the hits that can be worked,
+    else among the open ones, else among all.
     """
 
     __tablename__ = "customer"

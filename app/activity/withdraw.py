@@ -114,6 +114,12 @@ def result_of(state: store.Snapshot, source: str) -> Correction | None:
     return Correction(entries[0]["events"], accepted, sorted(map(date.fromisoformat, days)))
 
 
+def version_of(state: store.Snapshot, source: str) -> int:
+    """Return the first version of the store with the correction ``source``, 0 when it has none."""
+    entries = (record.get("withdrawn", {}) for record in store.deliveries(state))
+    return next((int(each["version"]) for each in entries if each.get("source") == source), 0)
+
+
 def _without(
     connection: duckdb.DuckDBPyConnection, writer: store.Writer, delivery: int, entry: dict[str, Any]
 ) -> store.Snapshot:

@@ -93,7 +93,7 @@ def _correct(delivery: str, replacement: Path | None, reason: str, at_once: bool
 @require_installation
 def rules_evaluate(first: dt.datetime, last: dt.datetime | None, json_out: bool) -> None:
     """Evaluate the active rules as of each date and make hits."""
-    from app.rules.evaluate import evaluate_days
+    from app.rules.withdrawals import evaluate_days
 
     start, end = date_range(first, last or first)
     print_result({"days": evaluate_days(current_settings(), start, end)}, json_out)

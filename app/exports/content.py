@@ -142,7 +142,7 @@ def _cells_of_hit(hit: Hit, vault: PhoneVault | None) -> list[str]:
         f"{hit.score:.2f}",
         describe.reason(hit),
         hit.hit_date.isoformat(),
-        labels.word(labels.HIT_STATUS, hit.status),
+        labels.word(labels.ANY_HIT_STATUS, hit.status),
         hit.outcome_on.isoformat() if hit.outcome_on else "",
     ]
 
@@ -173,7 +173,7 @@ def _customer_cells(customer: Customer, vault: PhoneVault | None) -> list[str]:
         str(customer.open_hits),
         describe.reason(customer.hit) if customer.hit else "",
         customer.hit_date.isoformat() if customer.hit_date else "",
-        labels.word(labels.HIT_STATUS, customer.status),
+        labels.word(labels.ANY_HIT_STATUS, customer.status),
         customer.owner.get_full_name() if customer.owner else "",
         customer.next_on.isoformat() if customer.next_on else "",
     ]

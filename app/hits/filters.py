@@ -159,7 +159,7 @@ def best_grade(user: Any, text: str) -> ColumnElement[bool]:
     """Return the criterion for leads whose best hit has a grade, or that have none. Raises DomainError."""
     if text != NO_HIT and text not in GRADES:
         raise DomainError("There is no such grade: %(grade)s", grade=text[:20])
-    has_hit = exists().where(Hit.lead_id == Lead.id)
+    has_hit = exists().where(Hit.lead_id == Lead.id, Hit.status != HitStatus.WITHDRAWN)
     if text == NO_HIT:
         return ~has_hit
     return and_(has_hit.where(Hit.grade == text), ~has_hit.where(Hit.grade < text))

@@ -383,7 +383,7 @@ def _statuses_before(hit: Hit, step: str, user: Any) -> tuple[str, ...]:
 def _refusal(hit: Hit, step: str, user: Any) -> DomainError | None:
     """Return why the user can't take the step, None when they can."""
     after = STEPS[step].after
-    old, before = labels.word(labels.HIT_STATUS, hit.status), _statuses_before(hit, step, user)
+    old, before = labels.word(labels.ANY_HIT_STATUS, hit.status), _statuses_before(hit, step, user)
     if hit.status not in before and after is None:
         return DomainError("%(lead)s is “%(old)s”, so this is not possible now.", lead=str(hit.lead), old=old)
     if hit.status not in before:
@@ -391,7 +391,7 @@ def _refusal(hit: Hit, step: str, user: Any) -> DomainError | None:
             "%(lead)s: the status can't change from “%(old)s” to “%(new)s”.",
             lead=str(hit.lead),
             old=old,
-            new=labels.word(labels.HIT_STATUS, after),
+            new=labels.word(labels.ANY_HIT_STATUS, after),
         )
     if step == "start" and hit.opted_out:
         return DomainError(
@@ -433,5 +433,5 @@ def _conflict(hit: Hit, user: Any) -> DomainError:
     return DomainError(
         "%(lead)s has just been changed by somebody else; it is now “%(status)s”.",
         lead=str(hit.lead),
-        status=labels.word(labels.HIT_STATUS, hit.status),
+        status=labels.word(labels.ANY_HIT_STATUS, hit.status),
     )

@@ -18,6 +18,8 @@ from config import Settings
 
 #: undo runs in the background above this number of leads
 AT_ONCE = 20_000
+#: steps that say nothing of anybody's work
+NOT_WORK = ("withdraw", "restore")
 _LOG = logging.getLogger(__name__)
 _EDITABLE = EDITABLE.format(
     *(f"lead.{name}" for name in ("name", "phone_index", "source", "status", "branch_id"))
@@ -127,7 +129,9 @@ def locked_batch(
 
 def _delete(connection: Connection, batch_id: int) -> tuple[int, int]:
     live = (Lead.batch_id == batch_id) & Lead.deleted_at.is_(None)
-    has_work = or_(Hit.status != HitStatus.WAITING, exists().where(HitEvent.hit_id == Hit.id))
+    status = func.coalesce(Hit.former_status, Hit.status)
+    step = exists().where(HitEvent.hit_id == Hit.id, HitEvent.kind.not_in(NOT_WORK))
+    has_work = or_(status != HitStatus.WAITING, step)
     acted_on = exists().where(Hit.lead_id == Lead.id, has_work)
     deleted = connection.execute(
         update(Lead).where(live, ~acted_on).values(deleted_at=clock.BEGAN, updated_at=clock.BEGAN)

@@ -44,6 +44,7 @@ from app.schedules.calendar import Calendar, DayKind
 #: display names of the reasons, in order of precedence when several apply
 REASONS: dict[str, Any] = {
     "deleted": lazy_gettext("Lead deleted"),
+    "withdrawn": lazy_gettext("Hit withdrawn after a correction of logs"),
     "scope": lazy_gettext("Outside the sender's branches"),
     "opted_out": lazy_gettext("On the do-not-disturb list"),
     "holdout": lazy_gettext("In a holdout group"),
@@ -66,6 +67,7 @@ REASONS: dict[str, Any] = {
 #: display names of the rules that are passed, by reason
 PASSED: dict[str, Any] = {
     "deleted": lazy_gettext("Lead still on the list"),
+    "withdrawn": lazy_gettext("Hit not withdrawn"),
     "scope": lazy_gettext("Inside the sender's branches"),
     "opted_out": lazy_gettext("Not on the do-not-disturb list"),
     "holdout": lazy_gettext("In no holdout group"),
@@ -80,7 +82,7 @@ PASSED: dict[str, Any] = {
     "hours": lazy_gettext("Inside contact hours"),
 }
 #: reasons for which a candidate is dropped; the others hold it back
-DROPPED = frozenset({"deleted", "scope", "cancelled", "sender"})
+DROPPED = frozenset({"deleted", "withdrawn", "scope", "cancelled", "sender"})
 _MOBILE = r"^1[3-9][0-9]\*{4}[0-9]{4}$"
 
 
@@ -127,6 +129,7 @@ def criteria(terms: Terms) -> dict[str, ColumnElement[bool]]:
     workable = or_(Hit.owner_id.is_(None), Hit.owner_id == terms.sender.id)
     return {
         "deleted": Lead.deleted_at.is_not(None),
+        "withdrawn": Hit.status == HitStatus.WITHDRAWN,
         "scope": not_(_in_scope(terms.sender)),
         "opted_out": or_(Lead.opted_out, _suppressed(terms.local.date())),
         "holdout": and_(Hit.holdout),

@@ -9,7 +9,7 @@ from sqlalchemy.orm import contains_eager, joinedload
 
 from app.extensions import db
 from app.lib import clock
-from app.models import Hit, Lead, Outreach, OutreachBatch, OutreachTemplateVersion, Staff
+from app.models import Hit, HitStatus, Lead, Outreach, OutreachBatch, OutreachTemplateVersion, Staff
 from app.outreach import compliance, settings
 from app.outreach.compliance import Terms
 from app.outreach.templates import CHANNELS
@@ -61,10 +61,12 @@ def _contacts(which: ColumnElement[bool]) -> list[Outreach]:
 
 
 def now(lead: Lead, user: Staff) -> list[Verdict]:
-    """Return the verdict by channel for the lead's newest hit, nothing without a hit."""
-    hit = db.session.scalar(
-        select(Hit).where(Hit.lead_id == lead.id).order_by(Hit.hit_date.desc(), Hit.id.desc()).limit(1)
-    )
+    """Return the verdict by channel for the lead's newest hit, nothing without a hit.
+
+    A withdrawn one counts only when there is no other.
+    """
+    newest = (Hit.status == HitStatus.WITHDRAWN, Hit.hit_date.desc(), Hit.id.desc())
+    hit = db.session.scalar(select(Hit).where(Hit.lead_id == lead.id).order_by(*newest).limit(1))
     return of_hit_now(hit, user) if hit is not None else []
 
 

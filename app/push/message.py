@@ -22,7 +22,7 @@ TEST_HITS = 3
 
 
 def messages_of(session: Any, deliveries: Sequence[Delivery]) -> dict[int, Message]:
-    """Return the messages of deliveries by delivery id, leaving out hits of deleted leads."""
+    """Return the messages of deliveries by id, leaving out withdrawn hits and those of deleted leads."""
     hits = _hits(session, [each.id for each in deliveries if not each.push.is_test])
     with force_locale(LANGUAGE):
         return {each.id: _message(each, hits[each.id]) for each in deliveries}
@@ -52,7 +52,7 @@ def _hits(session: Any, ids: list[int]) -> dict[int, list[Hit]]:
         .join(PushHit, and_(PushHit.push_id == Delivery.push_id, of_part))
         .join(Hit, Hit.id == PushHit.hit_id)
         .join(Lead, Lead.id == Hit.lead_id)
-        .where(Delivery.id.in_(ids), Lead.deleted_at.is_(None))
+        .where(Delivery.id.in_(ids), Hit.live)
         .options(
             joinedload(Hit.rule),
             joinedload(Hit.version),

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Select,
     String,
     Subquery,
+    and_,
     cast,
     exists,
     func,
@@ -93,8 +94,12 @@ def _recount(after: int, upto: int, within: int) -> int:
 
 
 def claimed() -> ColumnElement[bool]:
-    """Return the criterion on Hit that a marketer, or the gateway, marked it as converted."""
-    return Hit.status == HitStatus.CONVERTED
+    """Return the criterion on Hit that a marketer, or the gateway, marked it as converted.
+
+    The mark stands when the hit is withdrawn; figures of rules leave that out as they count live hits.
+    """
+    kept = and_(Hit.status == HitStatus.WITHDRAWN, Hit.former_status == HitStatus.CONVERTED)
+    return or_(Hit.status == HitStatus.CONVERTED, kept)
 
 
 def converted(by_outcomes: bool | None = None) -> ColumnElement[bool]:
@@ -104,10 +109,10 @@ def converted(by_outcomes: bool | None = None) -> ColumnElement[bool]:
 
 
 def is_first() -> ColumnElement[bool]:
-    """Return the criterion on Hit for the first hit ever of its rule and lead."""
+    """Return the criterion on Hit for the first hit ever of its rule and lead that is not withdrawn."""
     earlier = aliased(Hit)
     before = (earlier.rule_id == Hit.rule_id, earlier.lead_id == Hit.lead_id, earlier.hit_date < Hit.hit_date)
-    return ~exists().where(*before)
+    return ~exists().where(*before, earlier.status != HitStatus.WITHDRAWN)
 
 
 def successes(settings: Settings, by_outcomes: bool) -> Subquery:

@@ -26,9 +26,9 @@ class Known(NamedTuple):
 class Settled(NamedTuple):
     """What becomes of the leads that meet a rule, by lead and date.
 
-    ``created`` tells where a hit is made, and ``last`` on which date that hit is last met. ``again`` tells
-    where a stored hit is met on its own date. ``met_later`` are the ids of stored hits with the newer date on
-    which they are met.
+    ``created`` tells where a hit is made, or a withdrawn one becomes live, and ``last`` on which date that
+    hit is last met. ``again`` tells where a stored hit is met on its own date. ``met_later`` are the ids of
+    stored hits with the newer date on which they are met.
     """
 
     created: Bools
@@ -37,14 +37,26 @@ class Settled(NamedTuple):
     met_later: tuple[Ints, Ints]
 
 
-def settle(leads: Ints, met: Bools, days: Ints, known: Known, cooldown: int) -> Settled:
+#: more than the numbers of days, so that a lead and a date make one number
+_SPAN = 1 << 22
+
+
+def settle(
+    leads: Ints, met: Bools, days: Ints, known: Known, cooldown: int, withdrawn: Known | None = None
+) -> Settled:
     """Go through ascending dates. ``met`` tells by lead, ascending, and date who meets the rule.
 
     A lead gets a hit unless another one, a later one too, is closer than the cooldown. Otherwise its newest
-    hit up to the date is met again.
+    hit up to the date is met again. A ``withdrawn`` hit that is met on its date becomes live unless another
+    one is closer than the cooldown, whatever later hits there are.
     """
     place = np.searchsorted(leads, known.leads)
-    created = _created(met, days, place, known, cooldown)
+    back = np.zeros_like(met)
+    if withdrawn is not None and len(withdrawn.ids):
+        column = np.searchsorted(days, withdrawn.on).clip(max=len(days) - 1)
+        here = days[column] == withdrawn.on
+        back[np.searchsorted(leads, withdrawn.leads[here]), column[here]] = True
+    created = _created(met, days, place, known, cooldown, back & met)
     made_by, made_on = np.nonzero(created)
     owner, on = np.concatenate([place, made_by]), np.concatenate([known.on, days[made_on]])
     order = np.lexsort((on, owner))
@@ -67,11 +79,26 @@ def settle(leads: Ints, met: Bools, days: Ints, known: Known, cooldown: int) -> 
     return Settled(created, by_cell, again, (known.ids[later], unordered[: len(place)][later]))
 
 
-def _created(met: Bools, days: Ints, place: Ints, known: Known, cooldown: int) -> Bools:
+def _created(met: Bools, days: Ints, place: Ints, known: Known, cooldown: int, back: Bools) -> Bools:
     newest = np.full(len(met), -(10**6), np.int64)
     np.maximum.at(newest, place, known.on)
+    before = np.full(len(met), -(10**6), np.int64)
     created = np.zeros_like(met)
+    returns = np.flatnonzero(back.any(axis=0)).tolist()
+    cells = _cells(place, known, len(met)) if returns else place
     for column, day in enumerate(days.tolist()):
         created[:, column] = met[:, column] & (day - newest >= cooldown)
-        newest[created[:, column]] = day
+        if column in returns:
+            rows = np.flatnonzero(back[:, column])
+            at = np.searchsorted(cells, rows * _SPAN + day)
+            gap = np.minimum(rows * _SPAN + day - cells[at - 1], cells[at] - rows * _SPAN - day)
+            is_free = np.minimum(gap, day - before[rows]) >= cooldown
+            created[rows[is_free], column] = True
+        made = created[:, column]
+        newest[made], before[made] = np.maximum(newest[made], day), day
     return created
+
+
+def _cells(place: Ints, known: Known, leads: int) -> Ints:
+    """Return leads and dates of hits as ascending numbers, between one before them all and one after."""
+    return np.sort(np.concatenate([[-_SPAN], place * _SPAN + known.on, [(leads + 1) * _SPAN]]))

@@ -16,9 +16,10 @@ from app.lib.lazy import lazy
 from app.models import Branch, Lead, Product, Rule, RuleVersion, Segment, Tag, VersionStatus
 from app.rules.definition import LeadFilterDef
 from app.segments import check as filter_check
+from app.segments.as_filter import as_filter
 from app.segments.definition import SegmentDef, segment_def
 from app.segments.evaluation import Evaluation
-from app.segments.filter import is_about_hits
+from app.segments.filter import AllOf, AnyOf, is_about_hits, of_activity
 from app.segments.filter import is_dated as is_dated_filter
 from app.segments.leads import leads_in
 from config import Settings
@@ -70,16 +71,26 @@ def leads_by_day(
 
 def is_dated(lead_filter: LeadFilterDef) -> bool:
     """Return whether the filter, or a segment that it names, admits other leads as of other dates."""
-    parts = _segments(lead_filter)
+    parts = segments_of(lead_filter)
     filters = [each for each in (lead_filter.filter, *(part.filter for part in parts)) if each]
     return any(part.hits or part.activity for part in parts) or any(map(is_dated_filter, filters))
 
 
 def reads_hits(lead_filter: LeadFilterDef) -> bool:
     """Return whether the filter, or a segment that it names, asks for hits."""
-    parts = _segments(lead_filter)
+    parts = segments_of(lead_filter)
     filters = [each for each in (lead_filter.filter, *(part.filter for part in parts)) if each]
     return any(part.hits for part in parts) or any(map(is_about_hits, filters))
+
+
+def activity_demanded(lead_filter: LeadFilterDef) -> Any:
+    """Return what the filter and its segments demand of activity as a filter, None when that is nothing."""
+    parts = [lead_filter.filter] if lead_filter.filter else []
+    if lead_filter.segments:
+        # A segment that admits everybody demands nothing: AllOf of nothing.
+        segments = [as_filter(each) or AllOf.model_construct(all=[]) for each in segments_of(lead_filter)]
+        parts.append(AnyOf.model_construct(any=segments))
+    return of_activity(AllOf.model_construct(all=parts))
 
 
 def fits(lead_filter: LeadFilterDef, lead_id: int, settings: Settings, day: dt.date) -> bool:
@@ -105,12 +116,13 @@ def matching(lead_filter: LeadFilterDef, settings: Settings, day: dt.date) -> Se
     )
     query = leads_in(db.session(), attributes, settings, day, day)
     if lead_filter.segments:
-        parts = [leads_in(db.session(), part, settings, day, day) for part in _segments(lead_filter)]
+        parts = [leads_in(db.session(), part, settings, day, day) for part in segments_of(lead_filter)]
         query = query.where(or_(*(Lead.id.in_(part) for part in parts)))
     return query
 
 
-def _segments(lead_filter: LeadFilterDef) -> list[SegmentDef]:
+def segments_of(lead_filter: LeadFilterDef) -> list[SegmentDef]:
+    """Return the shared segments that the filter names, those that exist."""
     if not lead_filter.segments:
         return []
     stored = select(Segment.definition).where(Segment.shared, Segment.name.in_(lead_filter.segments))

@@ -38,6 +38,8 @@ T = TypeVar("T")
 ROWS_AT_ONCE = 50_000
 #: staged hits that are inserted at once, in a transaction for which moves of leads wait
 HITS_AT_ONCE = 100_000
+#: who takes the steps of the product itself in the history of hits
+SYSTEM = "system"
 #: date → kind → rule → number
 Counts: TypeAlias = dict[str, dict[str, dict[str, int]]]
 Buffer: TypeAlias = bytes | memoryview
@@ -60,6 +62,8 @@ class _Settled(NamedTuple):
     met: finder.Met
     settled: cooldown.Settled
     asked: pa.Table
+    #: whether some hits of the leads are withdrawn
+    restores: bool
 
 
 def store(
@@ -115,16 +119,20 @@ def _ahead(pool: Executor, items: Iterator[T]) -> Iterator[T]:
 
 
 def _settle(connection: Connection, rule: Evaluated, met: finder.Met, found: Found) -> _Settled:
-    known, is_stale = _known(connection, rule, found.days, met.leads, found.data_batch)
+    known, withdrawn, is_stale = _known(connection, rule, found.days, met.leads, found.data_batch)
     numbers = np.array([day.toordinal() for day in found.days])
-    settled = cooldown.settle(met.leads, met.met, numbers, known, rule.definition.cooldown_days)
-    return _Settled(rule, met, settled, _asked(met, numbers, settled, settled.again & is_stale))
+    settled = cooldown.settle(met.leads, met.met, numbers, known, rule.definition.cooldown_days, withdrawn)
+    asked = _asked(met, numbers, settled, settled.again & is_stale)
+    return _Settled(rule, met, settled, asked, len(withdrawn.ids) > 0)
 
 
 def _known(
     connection: Connection, rule: Evaluated, days: Sequence[dt.date], leads: finder.Ints, data_batch: int
-) -> tuple[cooldown.Known, finder.Bools]:
-    """Return the rule's hits of ascending leads, and by lead and date which may have other evidence now."""
+) -> tuple[cooldown.Known, cooldown.Known, finder.Bools]:
+    """Return the rule's hits of ascending leads, withdrawn ones, and which may have other evidence now.
+
+    The last is by lead and date.
+    """
     connection.execute(text(SQL["hit_met"]))
     connection.execute(text(SQL["hit_met_empty"]))
     _copy(connection, "COPY hit_met FROM STDIN", ["\n".join(map(str, leads.tolist())).encode()])
@@ -138,13 +146,15 @@ def _known(
         # The catalogue changes without a new batch of data.
         "data_batch": "" if follows else str(data_batch),
     }
-    names = ("id", "lead", "day", "last", "stale")
+    names = ("id", "lead", "day", "last", "state")
     known = text(SQL["hit_known"]).columns(*(column(name, BigInteger) for name in names)).bindparams(**values)
-    ids, owners, on, last, stale = integers(connection, known)
+    *hits, state = integers(connection, known)
+    counted, withdrawn, stale = (
+        cooldown.Known(*(each[which] for each in hits)) for which in (state != 2, state == 2, state == 1)
+    )
     is_stale = np.zeros((len(leads), len(days)), np.bool_)
-    here = stale == 1
-    is_stale[np.searchsorted(leads, owners[here]), on[here] - days[0].toordinal()] = True
-    return cooldown.Known(ids, owners, on, last), is_stale
+    is_stale[np.searchsorted(leads, stale.leads), stale.on - days[0].toordinal()] = True
+    return counted, withdrawn, is_stale
 
 
 def _asked(found: finder.Met, days: finder.Ints, settled: cooldown.Settled, again: finder.Bools) -> pa.Table:
@@ -176,7 +186,7 @@ def _evidence(
     if any(map(len, leads)):
         with found.engine.holding("among", pa.table({"lead": np.unique(np.concatenate(leads))})):
             found.engine.keep("caught", query.lead_table(only_among=True))
-    for rule, _met, _settled, asked in settled:
+    for rule, _met, _settled, asked, _restores in settled:
         form = evidence.Format.of(rule.version_id, rule.definition, rule.spec, score_of(rule.definition))
         for start in range(0, asked.num_rows, ROWS_AT_ONCE):
             some = asked.slice(start, ROWS_AT_ONCE)
@@ -187,13 +197,19 @@ def _evidence(
 def _insert_staged(
     connection: Connection, settings: Settings, settled: Sequence[_Settled]
 ) -> list[tuple[int, dt.date, int]]:
-    """Insert the new hits and refresh the others. Return versions, dates and numbers of those made."""
+    """Insert the new hits, or make them live again, and refresh the others.
+
+    Return versions, dates and numbers of those made.
+    """
     connection.execute(text(SQL["hit_stage_analyze"]))
     for each in settled:
         _mark_holdout(connection, settings, each.rule)
     connection.execute(text(SQL["hit_refresh_same_day"]))
     connection.execute(text(SQL["hit_gate"]))
-    made = connection.execute(text(SQL["hit_insert"]), {"today": clock.today()})
+    made: list[Any] = []
+    if any(each.restores for each in settled):
+        made += connection.execute(text(SQL["hit_restore"]), {"system": SYSTEM}).all()
+    made += connection.execute(text(SQL["hit_insert"]), {"today": clock.today()}).all()
     return [(version, day, n) for version, day, n in made]
 
 

@@ -21,7 +21,7 @@ from app.facts.importer import columns_of
 from app.leads.cube import activity_root, engine_settings
 from app.lib import clock
 from app.lib.lazy import lazy
-from app.models import Branch, Hit, Lead, LeadTag, Outcome, Product, Rule, Tag
+from app.models import Branch, Hit, HitStatus, Lead, LeadTag, Outcome, Product, Rule, Tag
 from app.segments import activity, contacts
 from app.segments.filter import (
     ANY,
@@ -228,7 +228,7 @@ def _bought(test: OutcomeTest, as_of: dt.date) -> ColumnElement[bool]:
 
 def has_hit(hits: HitFilter, today: dt.date) -> ColumnElement[bool]:
     """Return a criterion for the leads with a hit up to a date that matches all given parts."""
-    criterion = exists().where(Hit.lead_id == Lead.id)
+    criterion = exists().where(Hit.lead_id == Lead.id, Hit.status != HitStatus.WITHDRAWN)
     if hits.rules:
         criterion = criterion.where(Hit.rule_id.in_(select(Rule.id).where(Rule.code.in_(hits.rules))))
     if hits.grades:

@@ -274,6 +274,31 @@ def is_about_hits(whole: Any) -> bool:
     return any(isinstance(test, HitTest) for test in tests_of(whole))
 
 
+def of_activity(part: Any, *, certain: bool = False) -> Any:
+    """Return a filter of tests of activity for whoever the filter may admit, None when that is everybody.
+
+    With ``certain`` it is for those whom the filter admits whatever its other tests say, None for nobody.
+    """
+    match part:
+        case MetricTest():
+            return part
+        case NotOf(not_=inner):
+            found = of_activity(inner, certain=not certain)
+            return None if found is None else NotOf.model_construct(not_=found)
+        case AllOf(all=parts) | AnyOf(any=parts):
+            found = [of_activity(each, certain=certain) for each in parts]
+            known = [each for each in found if each is not None]
+            decides = isinstance(part, AnyOf) != certain
+            if not known or (decides and len(known) < len(found)):
+                return None
+            return (
+                AllOf.model_construct(all=known)
+                if isinstance(part, AllOf)
+                else AnyOf.model_construct(any=known)
+            )
+    return None
+
+
 def fact_tests(whole: Any) -> list[FactTest]:
     """Return the tests of facts in a filter."""
     return [test for test in tests_of(whole) if isinstance(test, FactTest)]

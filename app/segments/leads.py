@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.orm import Session
 
 from app.lib import clock
-from app.models import Hit, Lead, LeadTag
+from app.models import Hit, HitStatus, Lead, LeadTag
 from app.segments import activity
 from app.segments.definition import SegmentDef
 from app.segments.evaluation import Evaluation, below, created, has_hit
@@ -57,7 +57,8 @@ def segment_criterion(
 
 def best_grade() -> ColumnElement[str | None]:
     """Return the best grade of a lead's hits, as an expression for queries on Lead."""
-    return select(func.min(Hit.grade)).where(Hit.lead_id == Lead.id).scalar_subquery()
+    best = select(func.min(Hit.grade)).where(Hit.lead_id == Lead.id, Hit.status != HitStatus.WITHDRAWN)
+    return best.scalar_subquery()
 
 
 def _attributes(segment: SegmentDef, zone: dt.tzinfo) -> list[ColumnElement[bool]]:

@@ -58,12 +58,13 @@ Source = FromClause | ColumnElement[Any]
 
 def _hits(session: Session, settings: Settings) -> Source:
     first = clock.today() - dt.timedelta(days=HIT_DAYS - 1)
-    hits = select(Hit.lead_id, func.count().label("value")).where(Hit.hit_date >= first)
+    hits = select(Hit.lead_id, func.count().label("value")).where(Hit.live, Hit.hit_date >= first)
     return hits.group_by(Hit.lead_id).subquery()
 
 
 def _best_score(session: Session, settings: Settings) -> Source:
-    return select(Hit.lead_id, func.max(Hit.score).label("value")).group_by(Hit.lead_id).subquery()
+    best = select(Hit.lead_id, func.max(Hit.score).label("value")).where(Hit.live)
+    return best.group_by(Hit.lead_id).subquery()
 
 
 def _value(session: Session, settings: Settings) -> Source:

@@ -88,7 +88,8 @@ def _parts(deadline: Deadline, column: Any, leads: ColumnElement[bool]) -> Seque
 
 def _grades(deadline: Deadline, leads: ColumnElement[bool], total: int) -> list[tuple[str | None, int]]:
     """Count the leads by best grade, through the hits, which are fewer than the leads."""
-    best = select(Hit.lead_id, func.min(Hit.grade).label("grade")).group_by(Hit.lead_id).subquery()
+    graded_hits = select(Hit.lead_id, func.min(Hit.grade).label("grade")).where(Hit.live)
+    best = graded_hits.group_by(Hit.lead_id).subquery()
     query = (
         select(best.c.grade, func.count())
         .select_from(Lead)

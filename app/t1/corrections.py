@@ -180,8 +180,7 @@ def _keep(replacement: Path, correction: LogCorrection) -> None:
 
 def _carry_out(correction: LogCorrection) -> dict[str, Any]:
     settings = current_settings()
-    source = f"correction {correction.id}"
-    done = engine.result_of(store.snapshot(activity_root(settings)), source)
+    done = engine.result_of(store.snapshot(activity_root(settings)), correction.source)
     if done is None:
         replacement = kept_file(correction) if correction.replacement else None
         if replacement and _digest(replacement) != correction.digest:
@@ -189,7 +188,7 @@ def _carry_out(correction: LogCorrection) -> dict[str, Any]:
         done = engine.withdraw(
             activity_root(settings),
             correction.file.digest,
-            {"source": source, "reason": correction.reason},
+            {"source": correction.source, "reason": correction.reason},
             timezone=settings.timezone,
             replacement=replacement,
             now=clock.now(),

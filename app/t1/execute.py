@@ -20,8 +20,8 @@ from app.leads.cube import activity_root, prepare, window
 from app.lib import clock
 from app.lib.settings import current_settings
 from app.models import JobRun, RunStatus
-from app.rules.evaluate import evaluate_days
 from app.rules.versions import active_versions, rule_def
+from app.rules.withdrawals import evaluate_days
 from app.t1 import inbox
 from app.t1.completeness import completeness
 from app.t1.deliveries import (

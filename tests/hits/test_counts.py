@@ -23,12 +23,14 @@ from tests.access.world import DAY, active_rule, branch, hit, lead
 from tests.conftest import make_staff
 
 STATUSES = ("waiting", "in_progress", "converted", "failed")
+RANKED = ("in_progress", "waiting", "converted", "failed")
 SOURCES = ("", "官网预约", "抖音推广")
 #: counted from the leads themselves
 TRUTH = text("""
     SELECT h.hit_date, h.made_on, h.rule_id, h.grade, l.source, coalesce(l.branch_id, 0), h.status,
            h.converted, count(*)
     FROM hit h JOIN lead l ON l.id = h.lead_id AND l.deleted_at IS NULL
+    WHERE h.status <> 'withdrawn'
     GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
 """)
 
@@ -63,6 +65,7 @@ def agrees(person: Staff) -> None:
 def customers_agree() -> None:
     """Check what customers sum up, and that open hits repeat their owners, against the hits one by one."""
     hits: dict[int, list[Any]] = {}
+    listed = set(db.session.scalars(text("SELECT id FROM lead WHERE deleted_at IS NULL")))
     opted_out = dict(db.session.execute(text("SELECT id, opted_out FROM lead")).tuples().all())
     for row in db.session.execute(text("SELECT * FROM hit ORDER BY hit_date DESC, score DESC, id DESC")):
         hits.setdefault(row.lead_id, []).append(row)
@@ -72,12 +75,14 @@ def customers_agree() -> None:
         own = hits.get(each.id, [])
         opened = [row for row in own if row.status in ("waiting", "in_progress")]
         good = [r for r in opened if r.live and not (r.opted_out or r.holdout or opted_out[each.id])]
-        shown = good or opened or own
-        status = {row.status for row in own}
-        first = next((each for each in ("in_progress", "waiting", "converted") if each in status), "failed")
+        counted = [row for row in own if row.status != "withdrawn"]
+        shown = good or opened or counted or own
+        status = {row.status for row in own} or {"failed"}
+        first = next(word for word in (*RANKED, "withdrawn") if word in status)
         assert (each.state, each.status) == ("open" if good else "blocked" if opened else "done", first)
-        assert (each.hits, each.open_hits) == (len(own), len(opened))
-        assert each.live == any(row.live for row in own)
+        assert (each.hits, each.open_hits) == (len(counted), len(opened))
+        assert each.live == (each.id in listed if own else False)
+        assert all(row.live == (each.id in listed and row.status != "withdrawn") for row in own)
         if own:
             assert (each.hit_id, each.grade) == (shown[0].id, min(row.grade for row in shown))
             assert (each.hit_date, each.score) == (shown[0].hit_date, shown[0].score)
@@ -105,7 +110,11 @@ def change(random: Random, branches: list[int]) -> tuple[str, dict[str, Any]]:
     hits, leads = some(random, "hit"), some(random, "lead")
     statement = random.choice(
         (
-            f"UPDATE hit SET status = :status WHERE {hits}",
+            f"UPDATE hit SET status = :status WHERE {hits} AND status <> 'withdrawn'",
+            f"""UPDATE hit SET status = 'withdrawn', former_status = status, withdrawn_at = now()
+                WHERE {hits} AND status <> 'withdrawn'""",
+            f"""UPDATE hit SET status = former_status, former_status = NULL, withdrawn_at = NULL
+                WHERE {hits} AND status = 'withdrawn'""",
             f"UPDATE hit SET grade = :grade, score = score + 1 WHERE {hits}",
             f"UPDATE hit SET owner_id = NULL WHERE {hits}",
             f"UPDATE hit SET owner_id = (SELECT min(id) FROM ab_user) WHERE {hits}",

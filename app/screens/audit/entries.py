@@ -511,9 +511,9 @@ WORDS: dict[str, Any] = {
     },
     "job_run.kind": labels.RUN_KIND,
     "lead.status": labels.LEAD_STATUS,
-    "hit.status": labels.HIT_STATUS,
-    "hit_event.from_status": labels.HIT_STATUS,
-    "hit_event.to_status": labels.HIT_STATUS,
+    "hit.status": labels.ANY_HIT_STATUS,
+    "hit_event.from_status": labels.ANY_HIT_STATUS,
+    "hit_event.to_status": labels.ANY_HIT_STATUS,
     "rule.status": labels.VERSION_STATUS,
     "rule_version.status": labels.VERSION_STATUS,
     "import_batch.status": labels.BATCH_STATUS,
@@ -592,6 +592,6 @@ _CODES: dict[str, Any] = {
 }
 #: words of codes in stored filters of lists
 _FILTERED: dict[str, Any] = {
-    "status": {**labels.HIT_STATUS, **labels.LEAD_STATUS},
+    "status": {**labels.ANY_HIT_STATUS, **labels.LEAD_STATUS},
     "kind": KIND,
 }

@@ -9,7 +9,10 @@ FIELD = {
     "accepted": lazy_gettext("Accepted"),
     "approved_by": lazy_gettext("Approved by"),
     "by_command": lazy_gettext("Applied by command"),
+    "correction_id": lazy_gettext("Correction of a log delivery"),
     "file_id": lazy_gettext("Log delivery"),
+    "former_status": lazy_gettext("Status before the withdrawal"),
+    "judged_at": lazy_gettext("Hits judged at"),
     "replacement": lazy_gettext("Replaced by"),
     "activated_at": lazy_gettext("In force since"),
     "activated_by": lazy_gettext("Put in force by"),
@@ -264,5 +267,6 @@ FIELD = {
     "why": lazy_gettext("Why"),
     "window_days": lazy_gettext("Window (days)"),
     "withdrawn": lazy_gettext("Withdrawn"),
+    "withdrawn_at": lazy_gettext("Withdrawn at"),
     "word": lazy_gettext("Word"),
 }

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import g, request, url_for
 from flask_babel import gettext as _
-from sqlalchemy import case, select
+from sqlalchemy import case, or_, select
 from sqlalchemy.orm import joinedload
 from sqlalchemy.orm.attributes import set_committed_value
 
@@ -26,7 +26,7 @@ from app.hits.contacts import last_contacts
 from app.hits.owner import OPEN
 from app.hits.queue import Place, passed_over
 from app.lib.row_id import row_id
-from app.models import Customer, Hit, Lead, Staff
+from app.models import Customer, Hit, HitStatus, Lead, LogCorrection, Staff
 from app.rules import describe
 from app.screens.hits import labels as hit_labels
 from app.screens.hits import pane, queue, story
@@ -63,12 +63,15 @@ def _load_related(customers: list[Any], name: str, model: Any, keys: list[tuple[
 
 
 def hits_of(customer: Customer) -> list[Hit]:
-    """Return the customer's hits: first those that can be worked, then open ones, then the rest."""
-    rank = case((Hit.status.in_(OPEN) & ~Hit.barred(), 0), (Hit.status.in_(OPEN), 1), else_=2)
+    """Return the customer's hits: those that can be worked, open ones, the rest, and withdrawn ones."""
+    withdrawn = Hit.status == HitStatus.WITHDRAWN
+    opened = Hit.status.in_(OPEN)
+    rank = case((opened & ~Hit.barred(), 0), (opened, 1), (withdrawn, 3), else_=2)
     query = (
         select(Hit)
-        .where(Hit.lead_id == customer.id, Hit.live)
+        .where(Hit.lead_id == customer.id, or_(Hit.live, withdrawn))
         .options(joinedload(Hit.rule), joinedload(Hit.lead), joinedload(Hit.owner))
+        .options(joinedload(Hit.correction).joinedload(LogCorrection.file))
         .order_by(rank, Hit.hit_date.desc(), Hit.score.desc(), Hit.id.desc())
         .limit(MAX_HITS)
     )
@@ -137,7 +140,8 @@ def _neighbours(here: Place) -> dict[str, Any]:
 def _row(hit: Hit, current: Hit | None) -> dict[str, Any]:
     return {
         "url": queue.page_url(hit.lead_id, hit=hit.id) + "#contact",
-        "page": url_for("HitView.show", pk=hit.id),
+        "page": url_for("HitView.show", pk=hit.id) if hit.status != HitStatus.WITHDRAWN else "",
+        "withdrawn": hit_labels.withdrawn(hit),
         "current": hit is current,
         "grade": hit.grade,
         "rule": hit.rule.name,

@@ -297,7 +297,7 @@ class CustomerView(GoesThrough, OwnsCustomers, AssignsWholeList, ContactsCustome
         "bought",
         "batch",
     ]
-    filter_choices = {"status": labels.HIT_STATUS, "grade": {grade: grade for grade in "ABCD"}}
+    filter_choices = {"status": labels.ANY_HIT_STATUS, "grade": {grade: grade for grade in "ABCD"}}
     show_columns = ["lead", "branch", "source", "grade", "how"]
     label_columns = {
         "customer": lazy_gettext("Customer"),

@@ -42,6 +42,8 @@ STEP = {
     "ask": lazy_gettext("Handover asked for"),
     "decline": lazy_gettext("Handover declined"),
     "undo": lazy_gettext("Taken back"),
+    "withdraw": lazy_gettext("Withdrawn: no longer true after a correction of logs"),
+    "restore": lazy_gettext("Live again: true again by newer logs"),
 }
 #: the last contact, where the step ended one of several hits
 ENDED = {"convert": lazy_gettext("One hit converted"), "close": lazy_gettext("One hit closed")}
@@ -65,9 +67,22 @@ OWN_NOTES = {
 
 def status(hit: Hit) -> Markup:
     """Return the status as a tag with do-not-contact marks."""
-    tag = formats.tag(labels.HIT_STATUS, "hit")(hit.status)
+    tag = formats.tag(labels.ANY_HIT_STATUS, "hit")(hit.status)
     # A single element, because the cell is a grid on narrow screens.
     return Markup("<span>{}{}</span>").format(tag, _do_not_contact(hit))
+
+
+def withdrawn(hit: Hit) -> str:
+    """Return since when and why a hit is withdrawn, empty for one that is not."""
+    if hit.withdrawn_at is None or hit.correction is None:
+        return ""
+    return _(
+        "Withdrawn on %(moment)s: no longer true since the log file %(file)s was corrected (%(why)s). It"
+        " counts nowhere any more; what was done on it stays.",
+        moment=f"{labels.local(hit.withdrawn_at):%Y-%m-%d %H:%M}",
+        file=hit.correction.file.name,
+        why=hit.correction.reason,
+    )
 
 
 def _do_not_contact(hit: Hit) -> Markup:
@@ -103,7 +118,7 @@ def owner(hit: Hit | Customer) -> str:
 
 def customer_status(customer: Customer) -> Markup:
     """Return the status of a customer as a tag, with the reason why nobody may contact them."""
-    tag = formats.tag(labels.HIT_STATUS, "hit")(customer.status)
+    tag = formats.tag(labels.ANY_HIT_STATUS, "hit")(customer.status)
     if customer.state != CustomerState.BLOCKED or customer.hit is None:
         return Markup("<span>{}</span>").format(tag)
     return Markup("<span>{}{}</span>").format(tag, _do_not_contact(customer.hit))
@@ -210,7 +225,7 @@ def event(row: HitEvent) -> dict[str, Any]:
     return {
         "kind": row.kind,
         "text": step(row),
-        "status": formats.tag(labels.HIT_STATUS, "hit")(row.to_status),
+        "status": formats.tag(labels.ANY_HIT_STATUS, "hit")(row.to_status),
         # The step and the status of a conversion have the same name; show it once.
         "moved": row.from_status != row.to_status and row.kind != "convert",
         "person": people.shown(row.person),

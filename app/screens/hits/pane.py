@@ -48,6 +48,7 @@ def pane(
         "disturb": disturb.why(hit.lead) if hit.lead.opted_out else [],
         "by_outcomes": conversions.judged_by_outcomes(),
         "reason": describe.reason(hit),
+        "withdrawn": hit_labels.withdrawn(hit),
         "owner": hit_labels.owner(hit),
         "queue": _queue(),
         "held": held(owner.of_hit(hit)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from flask import flash, g, redirect, request, url_for
+from flask import abort, flash, g, redirect, request, url_for
 from flask_appbuilder import expose, has_access, permission_name
 from flask_appbuilder.actions import action
 from flask_babel import gettext as _
@@ -423,6 +423,13 @@ class HitView(WorksHits, ContactsCustomers, ExportsList, ConsoleView):
     def show_links(self, item: Hit) -> list[Link]:
         """Return the link to the customer's time line; contacting them is offered by the panel."""
         return timeline.links(item.lead)
+
+    def _show(self, pk: Any) -> Any:
+        """Show a hit; a withdrawn one is on no list, and the customer's page tells what became of it."""
+        hit = db.session.get(Hit, key) if (key := row_id(str(pk))) else None
+        if hit is not None and hit.status == HitStatus.WITHDRAWN and may("can_show", "CustomerView"):
+            abort(redirect(url_for("CustomerView.show", pk=hit.lead_id, hit=hit.id)))
+        return super()._show(pk)
 
     def heading(self, item: Hit) -> str:
         """Return the lead and the name of the rule."""

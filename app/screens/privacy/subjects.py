@@ -29,7 +29,7 @@ def held_page(lead: Lead, answer: dict[str, Any]) -> dict[str, Any]:
             (old["name"], old["phone_masked"], old["source"] or None) for old in answer["before_imports"]
         ],
         hit_subject.NAME: [
-            (h["hit_date"], h["rule"], h["grade"], labels.word(labels.HIT_STATUS, h["status"]))
+            (h["hit_date"], h["rule"], h["grade"], labels.word(labels.ANY_HIT_STATUS, h["status"]))
             for h in answer[hit_subject.NAME]
         ],
         "calls": [(day["date"], day["calls"], day["institutions"]) for day in answer["activity"]],

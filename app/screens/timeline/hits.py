@@ -22,6 +22,7 @@ from app.models import (
     Hit,
     HitEvent,
     Lead,
+    LogCorrection,
     Outreach,
     OutreachBatch,
     OutreachEvent,
@@ -40,13 +41,16 @@ _TONE = {"converted": "good", "interested": "good", "opt_out": "bad", "failed": 
 def hits(lead: Lead, span: Span) -> Iterator[Entry]:
     """Yield hits on their hit dates, known from the date on which they were made."""
     query = select(Hit).where(Hit.lead_id == lead.id).options(joinedload(Hit.rule), joinedload(Hit.version))
+    query = query.options(joinedload(Hit.correction).joinedload(LogCorrection.file))
     if span.known_on is not None:
         query = query.where(Hit.made_on <= span.known_on)
     for (hit,) in newest_by_date(query, Hit.hit_date, span):
-        yield _hit(hit)
+        yield _hit(hit, span)
 
 
-def _hit(hit: Hit) -> Entry:
+def _hit(hit: Hit, span: Span) -> Entry:
+    told = span.known_before is None or (hit.withdrawn_at and hit.withdrawn_at < span.known_before)
+    withdrawn = hit_labels.withdrawn(hit) if told else ""
     lines = [
         (_("What the rule demands"), describe.version_sentence(hit.version)),
         (_("Score calculation"), describe.arithmetic(hit)),
@@ -56,18 +60,19 @@ def _hit(hit: Hit) -> Entry:
     return Entry(
         day=hit.hit_date,
         title=f"{hit.rule.name} v{hit.version.number}",
-        tags=[formats.tag({}, "grade")(hit.grade), *_marks(hit)],
+        tags=[formats.tag({}, "grade")(hit.grade), *_marks(hit, withdrawn)],
         said=describe.reason(hit),
         more=[line for line in lines if line[1]],
         url=url_for("HitView.show", pk=hit.id) if may("can_show", "HitView") else "",
-        note=_("appeared on %(day)s", day=hit.made_on),
+        note=withdrawn or _("appeared on %(day)s", day=hit.made_on),
         place=2,
         tone="strong",
     )
 
 
-def _marks(hit: Hit) -> list[Any]:
-    return [Markup('<span class="tag">{}</span>').format(_("Holdout group"))] if hit.holdout else []
+def _marks(hit: Hit, withdrawn: str) -> list[Any]:
+    held = [Markup('<span class="tag">{}</span>').format(_("Holdout group"))] if hit.holdout else []
+    return held + ([hit_labels.status(hit)] if withdrawn else [])
 
 
 def work(lead: Lead, span: Span) -> Iterator[Entry]:
