@@ -150,7 +150,7 @@ STEPS = (
     Step(
         "log_corrections",
         lazy_gettext("Approved corrections of log deliveries"),
-        lambda now: corrections.JOBS.nudge_all(),
+        lambda now: corrections.tick(),
     ),
     Step("bulk_changes", lazy_gettext("Queued bulk changes of leads"), lambda now: bulk.JOBS.nudge_all()),
     Step("backtests", lazy_gettext("Queued back-tests"), lambda now: backtest_jobs.JOBS.nudge_all()),

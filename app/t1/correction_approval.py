@@ -24,6 +24,12 @@ def kept_file(correction: LogCorrection) -> Path:
     return folder / str(correction.replacement)
 
 
+def forget(correction: LogCorrection) -> None:
+    """Delete the copy of the file that would have replaced another."""
+    if correction.replacement:
+        shutil.rmtree(kept_file(correction).parent, ignore_errors=True)
+
+
 class _CorrectionKind:
     name = KIND
     #: whoever sees what became of logs decides, if they decide about requests
@@ -69,8 +75,7 @@ class _CorrectionKind:
             RunStatus.FAILED,
             Said(N_("The correction was not approved.")),
         )
-        if correction.replacement:
-            shutil.rmtree(kept_file(correction).parent, ignore_errors=True)
+        forget(correction)
 
     def opens(self, subject_id: int) -> dict[str, Any]:
         return to_row("ingest_file", _correction(subject_id).file_id)

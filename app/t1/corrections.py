@@ -10,11 +10,11 @@ import datetime as dt
 import re
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import exists, false, or_, select
 
 from app import approvals
 from app.activity import store
@@ -30,10 +30,11 @@ from app.lib import clock
 from app.lib.lazy import lazy
 from app.lib.settings import current_settings
 from app.lib.spreadsheet import printable_name
-from app.models import Approval, IngestFile, JobRun, LogCorrection, RunStatus, Staff
+from app.models import Approval, Hit, IngestFile, JobRun, LogCorrection, RuleVersion, RunStatus, Staff
+from app.rules.lead_filter import segments_of
 from app.rules.versions import active_versions, rule_def
 from app.t1 import runs
-from app.t1.correction_approval import KIND, kept_file
+from app.t1.correction_approval import KIND, forget, kept_file
 from app.t1.deliveries import copy_journal, recount_runs
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ else:
 JOBS = JobTable(LogCorrection, "app.jobs.t1.correct")
 #: hexadecimal digits of a digest that are enough to name a file
 SHORT_DIGEST = 8
+#: so long a copy without a correction is kept: it is being made, or an upload waits for its reason
+KEPT_SECONDS = 24 * 3600
 NO_REASON = N_("State a reason; it is kept with the file and in the change log.")
 
 
@@ -73,8 +76,9 @@ def request(
     Raises DomainError without a reason, for a file that can't be withdrawn, and while it is being corrected.
     """
     correction = _new(file, user.username, reason, replacement)
-    approval = approvals.submit(KIND, correction.id, user, reason)
-    db.session.commit()
+    with _forgetting(correction):
+        approval = approvals.submit(KIND, correction.id, user, reason)
+        db.session.commit()
     return approval
 
 
@@ -86,8 +90,9 @@ def apply_at_once(
     Raises DomainError as ``request`` does, and when the store refuses the correction.
     """
     correction = _new(file, user, reason, replacement)
-    correction.by_command, correction.status = True, RunStatus.QUEUED
-    db.session.commit()
+    with _forgetting(correction):
+        correction.by_command, correction.status = True, RunStatus.QUEUED
+        db.session.commit()
     execute(correction.id)
     db.session.expire_all()
     if correction.error is not None:
@@ -141,6 +146,27 @@ def execute(correction_id: int) -> None:
             except ActivityError as error:
                 raise DomainError(error.message, **error.values) from error
             owned.done(result=result)
+        db.session.refresh(correction)
+        if correction.status == RunStatus.FAILED:
+            _put_away(correction)
+
+
+def tick() -> None:
+    """Nudge approved corrections, and delete copies of files that nobody will read. Called by the ticker."""
+    JOBS.nudge_all()
+    folder = current_settings().data_dir / "corrections"
+    for each in folder.iterdir() if folder.is_dir() else ():
+        key = each.name.removeprefix("correction-")
+        status = select(LogCorrection.status).where(LogCorrection.id == int(key)) if key.isdecimal() else None
+        found = db.session.scalar(status) if status is not None else None
+        # A new correction is not in sight before its copy is complete, and an upload waits for its reason.
+        if found not in (RunStatus.ASKED, *OPEN) and (found is not None or _is_old(each)):
+            shutil.rmtree(each, ignore_errors=True)
+
+
+def _is_old(path: Path) -> bool:
+    age = clock.now().timestamp() - path.stat().st_mtime
+    return age > KEPT_SECONDS
 
 
 def _new(file: IngestFile, user: str, reason: str, replacement: Path | None) -> LogCorrection:
@@ -174,8 +200,20 @@ def _digest(path: Path) -> str:
 def _keep(replacement: Path, correction: LogCorrection) -> None:
     """Keep a copy of the file as it was when it was named; the approved digest is checked again."""
     target = kept_file(correction)
-    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    shutil.copyfile(replacement, target)
+    with _forgetting(correction):
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        shutil.copyfile(replacement, target)
+
+
+@contextmanager
+def _forgetting(correction: LogCorrection) -> Iterator[None]:
+    """Delete the copy again when what is done inside fails."""
+    folder = kept_file(correction).parent
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _carry_out(correction: LogCorrection) -> dict[str, Any]:
@@ -202,6 +240,14 @@ def _carry_out(correction: LogCorrection) -> dict[str, Any]:
     return {"withdrawn": done.withdrawn, "accepted": done.accepted, "days": days}
 
 
+def _put_away(correction: LogCorrection) -> None:
+    """Delete the copy of a correction that failed, unless the store has read it nevertheless."""
+    state = store.snapshot(activity_root(current_settings()))
+    if correction.replacement and engine.version_of(state, correction.source):
+        _move_to_delivered(kept_file(correction))
+    forget(correction)
+
+
 def _move_to_delivered(path: Path) -> None:
     """Keep the replacement as long as other files that were read."""
     target = current_settings().data_dir / "delivered" / path.parent.name / path.name
@@ -212,9 +258,19 @@ def _move_to_delivered(path: Path) -> None:
 
 
 def _evaluated_with(days: Iterable[dt.date]) -> list[dt.date]:
-    """Return the complete dates whose evaluation saw one of the dates, by the widest window in force."""
-    widths = [width for version in active_versions() for width in _windows(rule_def(version).model_dump())]
-    seen = {day + dt.timedelta(days=n) for day in days for n in range(max(widths, default=1))}
+    """Return the complete dates whose evaluation saw one of the dates, by the widest window.
+
+    That is of the versions in force, and of those that hits since then are of, with what their lead filters
+    and the segments named there look at.
+    """
+    changed = set(days)
+    since = (Hit.live, Hit.hit_date >= min(changed)) if changed else (false(),)
+    made = select(RuleVersion).where(exists().where(Hit.version_id == RuleVersion.id, *since))
+    former = db.session.scalars(made).all()
+    definitions = [rule_def(version) for version in (*active_versions(), *former)]
+    segments = [each for one in definitions for each in segments_of(one.lead_filter)]
+    widths = [width for each in (*definitions, *segments) for width in _windows(each.model_dump())]
+    seen = {day + dt.timedelta(days=n) for day in changed for n in range(max(widths, default=1))}
     return _complete(seen)
 
 

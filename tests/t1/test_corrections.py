@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from app import approvals
 from app.activity import store
+from app.approvals.requests import CommandUser
 from app.errors import DomainError
 from app.extensions import db
 from app.leads.cube import activity_root
@@ -22,28 +23,33 @@ from app.lib import clock
 from app.models import (
     Approval,
     ChangeLog,
+    Hit,
     IngestFile,
     InstitutionDay,
     JobRun,
     LogCorrection,
     RunStatus,
+    Segment,
     Staff,
 )
+from app.rules.withdrawals import evaluate_days
 from app.rulesfile.apply import apply_config
 from app.rulesfile.schema import parse_config
 from app.t1 import corrections, runs
 from app.t1.deliveries import ingest_logs
 from app.t1.execute import execute
+from tests.access.world import branch, lead
 from tests.conftest import Person
 
-RULES = {
+CALLS = {"metric": "calls", "op": ">=", "value": 3, "window_days": 3}
+RULES: dict[str, Any] = {
     "institutions": [],
     "rules": [
         {
             "code": "R",
             "name": "三次",
             "cooldown_days": 7,
-            "conditions": [{"metric": "calls", "op": ">=", "value": 3, "window_days": 3}],
+            "conditions": [CALLS],
         }
     ],
 }
@@ -249,6 +255,66 @@ def test_a_crash_after_the_commit_of_the_store_is_made_up_for(
     assert correction.result is not None
     assert (correction.result["withdrawn"], correction.result["accepted"]) == (2, 1)
     assert len(session.scalars(select(IngestFile).where(IngestFile.withdrawn_at.is_(None))).all()) == 1
+
+
+def kept(app: Flask) -> list[str]:
+    """The names of the copies of files that wait to replace others."""
+    folder = app.config["SETTINGS"].data_dir / "corrections"
+    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+
+
+def test_no_copy_is_left_of_a_file_that_replaces_nothing(
+    app: Flask, session: Session, write: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, known = write("old", "a", "b"), write("known", "c")
+    ingest_in(app, old)
+    ingest_in(app, known)
+    with app.app_context():
+        file = corrections.find_file(str(old))
+        with pytest.raises(DomainError, match="replaces nothing"):
+            corrections.apply_at_once(file, "cli:x", "wrong", known)
+        assert kept(app) == []
+        with monkeypatch.context() as patch:
+            patch.setattr(approvals, "submit", lambda *_: (_ for _ in ()).throw(DomainError("no")))
+            with pytest.raises(DomainError):
+                corrections.request(file, CommandUser("cli:x"), "wrong", write("new", "d"))
+            _commit(False)
+        assert kept(app) == []
+        corrections.request(file, CommandUser("cli:x"), "wrong", write("new", "d"))
+        corrections.tick()
+        assert kept(app) == ["new.jsonl"]
+        # Whatever ended it without deleting the copy.
+        session.execute(update(LogCorrection).values(status="failed"))
+        session.commit()
+        corrections.tick()
+        assert kept(app) == []
+
+
+def test_dates_are_those_that_any_window_sees(
+    app: Flask, session: Session, cli: Callable[..., Any], write: Any, day: dt.date
+) -> None:
+    """Of the rule in force, of a segment that it names, and of a former version with hits."""
+    past = day - dt.timedelta(days=20)
+    one = lead(app.config["SETTINGS"], 1, branch(session, "A"))
+    one.id_hash = "ab" * 32
+    wide = {"metric": "calls", "at_least": 1, "window_days": 9}
+    session.add_all([one, Segment(name="S", definition={"activity": wide}, shared=True, owner="x")])
+    session.commit()
+    before = write("before", "a", "b", "c", after=-20)
+    run(cli, "logs", "ingest", before, "--json")
+    rule = RULES["rules"][0] | {"conditions": [CALLS | {"window_days": 12}]}
+    withdraw = ("logs", "withdraw", before, "--reason", "a test", "--operator", "--json")
+    with app.app_context():
+        apply_config(parse_config(RULES | {"rules": [rule]}, "test"), "tester")
+        evaluate_days(app.config["SETTINGS"], past, past)
+        rule |= {"lead_filter": {"segments": ["S"]}, "conditions": [CALLS | {"window_days": 2}]}
+        apply_config(parse_config(RULES | {"rules": [rule]}, "test"), "tester")
+    for widest in (12, 9):
+        days = [past + dt.timedelta(days=n) for n in range(widest)]
+        assert run(cli, *withdraw)["days"] == [each.isoformat() for each in days]
+        session.execute(delete(Hit))
+        session.commit()
+        run(cli, "logs", "ingest", before, "--json")
 
 
 def test_an_older_file_is_refused_with_the_reason(
