@@ -31,6 +31,7 @@ SMALL = {
     "plan": ["3"],
     "preflight": ["300"],
     "segments": ["3000"],
+    "store": ["20000", "--days", "3", "--files", "3"],
     "t1": ["2000", "2000"],
 }
 #: each has one size only, that of the demo, whose start the other tests run too

@@ -284,12 +284,11 @@ class ObjectStore:
     def _read(self, name: str) -> tuple[bytes, str] | None:
         """Return an object's content and mark as of one moment, None when there is none."""
         with self._asked() as files:
+            from fsspec.asyn import sync
+
+            bucket, key, _version = files.split_path(self._key(name))
             try:
-                while True:
-                    before = files.info(self._key(name), refresh=True)["ETag"]
-                    content = files.cat_file(self._key(name))
-                    if files.info(self._key(name), refresh=True)["ETag"] == before:
-                        return content, before
+                return sync(files.loop, _got, files, bucket, key)
             except FileNotFoundError as error:
                 if _answer(error)[1] == "NoSuchBucket":
                     raise self._no_answer(str(error)) from error
@@ -358,6 +357,13 @@ def _file_system(process: int) -> Any:
     # The SDK repeats requests already.
     made.retries = 1
     return made
+
+
+async def _got(files: Any, bucket: str, key: str) -> tuple[bytes, str]:
+    """Return content and mark of an object by one request."""
+    answer = await files._call_s3("get_object", Bucket=bucket, Key=key)
+    async with answer["Body"] as body:
+        return await body.read(), answer["ETag"]
 
 
 def _answer(error: OSError) -> tuple[int, str]:
