@@ -31,6 +31,7 @@ from app.leads.errors import LeadsError
 from app.leads.phone import PhoneVault
 from app.lib import clock
 from app.models import Lead
+from app.outreach import guard
 from config import Settings
 
 MIN_FREE_GB = 2
@@ -70,6 +71,7 @@ def results(settings: Settings) -> dict[str, Result]:
         "permissions": _permissions,
         "change_log": _change_log,
         "clock": _clock,
+        "contacts": _contacts,
         "redis": _redis,
         "ticker": _ticker,
         "activity": _activity,
@@ -175,6 +177,22 @@ def _clock(settings: Settings) -> Said:
     if row.ahead:
         return Said(N_("moved by %(ahead)s"), {"ahead": str(row.ahead)})
     return Said(N_("the server's own"))
+
+
+def _contacts(settings: Settings) -> Said:
+    """Check that the database refuses contacts at forbidden moments, by a calendar that goes far enough."""
+    with db.engine.connect() as connection:
+        missing = guard.missing(connection)
+        filled = guard.filled(connection, settings.today(clock.now(connection)))
+    if missing:
+        names = ", ".join(sorted(set(missing)))
+        raise CheckFailed(
+            N_("contacts at forbidden moments are not refused by %(names)s: run flask db upgrade"),
+            names=names,
+        )
+    if not filled:
+        raise CheckFailed(N_("the calendar of public holidays is not filled ahead: run flask db upgrade"))
+    return Said(N_("forbidden moments are refused"))
 
 
 def _redis(settings: Settings) -> Said:

@@ -417,8 +417,8 @@ class LeadTag(Model):
 class Suppression(Model):
     """An entry of the do-not-disturb list 免打扰: a phone (blind index) or a person (ID hash), never both.
 
-    It is in force while ``removed_at`` is empty and ``expires_on`` has not passed.
-    ``Lead.opted_out`` follows it.
+    It is in force from ``since``, when no contact was being judged without it, while ``removed_at`` is empty
+    and ``expires_on`` has not passed. ``Lead.opted_out`` follows it.
     """
 
     __tablename__ = "suppression"
@@ -436,6 +436,7 @@ class Suppression(Model):
     expires_on: Mapped[dt.date | None] = mapped_column(Date)
     created_by: Mapped[str] = mapped_column(UserName)
     created_at: Mapped[dt.datetime] = _now()
+    since: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True), server_default=text("app_now()"))
     removed_by: Mapped[str | None] = mapped_column(UserName)
     removed_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     removal_reason: Mapped[str | None] = mapped_column(String(255))
@@ -1043,6 +1044,17 @@ class Holiday(Model):
 
     def __repr__(self) -> str:
         return f"{self.date} {self.name}"
+
+
+class CalendarDay(Model):
+    """A published public holiday, make-up working day or plain day; a date without a row is not known."""
+
+    __tablename__ = "calendar_day"
+    __table_args__ = (
+        CheckConstraint("kind IN ('holiday', 'workday', 'plain')", name="ck_calendar_day_kind"),
+    )
+    date: Mapped[dt.date] = mapped_column(Date, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(8))
 
 
 class ScheduleShortcut(Model):
@@ -1857,8 +1869,10 @@ class Outreach(Leased, Model):
     ``version_id`` is its text. ``segments`` (1 for a call) and ``cost`` in yuan are stored when it is handed
     over, at the prices of that moment, and cleared if the gateway did not accept it.
     ``key`` identifies it to the gateway, which accepts a key only once. From ``reserved_at`` on it counts
-    against the caps of ``id_hash`` and ``phone_index``, unless it failed. After ``lease_until`` its worker is
-    considered dead and the gateway is asked.
+    against the caps of ``id_hash`` and ``phone_index``, unless it failed; the database stamps it when it lets
+    the contact go to sending (app/outreach/guard.py). ``override_id`` is the step by which a manager allowed
+    the call outside contact hours. ``reported_at``: another system told of the contact, which the product had
+    not sent. After ``lease_until`` its worker is considered dead and the gateway is asked.
     """
 
     __tablename__ = "outreach"
@@ -1879,6 +1893,9 @@ class Outreach(Leased, Model):
         Index("ix_outreach_at", "at", "id"),
         Index("ix_outreach_unknown", "next_at", postgresql_where=text("status = 'unknown'")),
         Index("ix_outreach_leased", "lease_until", postgresql_where=text("status = 'sending'")),
+        Index("ix_outreach_reserved", "reserved_at", postgresql_where=text("reserved_at IS NOT NULL")),
+        Index("ix_outreach_reported", "reported_at", postgresql_where=text("reported_at IS NOT NULL")),
+        Index("ix_outreach_override", "override_id", postgresql_where=text("override_id IS NOT NULL")),
     )
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     batch_id: Mapped[int] = mapped_column(ForeignKey("outreach_batch.id", ondelete="CASCADE"))
@@ -1895,6 +1912,8 @@ class Outreach(Leased, Model):
     at: Mapped[dt.datetime] = _now()
     reserved_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     sent_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    reported_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    override_id: Mapped[int | None] = mapped_column(ForeignKey("hit_event.id", ondelete="SET NULL"))
     attempts: Mapped[int] = mapped_column(Integer, server_default="0")
     next_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     gateway_ref: Mapped[str] = mapped_column(String(128), server_default="")
@@ -1921,6 +1940,29 @@ class OutreachEvent(Model):
     note: Mapped[str] = mapped_column(String(500), server_default="")
     source: Mapped[str] = mapped_column(String(128))
     received_at: Mapped[dt.datetime] = _now()
+
+
+class ContactStatement(Model):
+    """The statement of a local day: contacts against the rules, which are to be none, and exceptions.
+
+    Counted from the rows the night after. ``outside_hours``, ``over_cap`` and ``opted_out`` are among
+    ``contacts``, those that the product sent; ``overrides`` are calls outside contact hours that managers
+    allowed, and ``reported`` contacts that other systems told of.
+    """
+
+    __tablename__ = "contact_statement"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    day: Mapped[dt.date] = mapped_column(Date, unique=True)
+    contacts: Mapped[int] = mapped_column(Integer)
+    outside_hours: Mapped[int] = mapped_column(Integer)
+    over_cap: Mapped[int] = mapped_column(Integer)
+    opted_out: Mapped[int] = mapped_column(Integer)
+    overrides: Mapped[int] = mapped_column(Integer)
+    reported: Mapped[int] = mapped_column(Integer)
+    created_at: Mapped[dt.datetime] = _now()
+
+    def __repr__(self) -> str:
+        return str(self.day)
 
 
 class SandboxMessage(Model):

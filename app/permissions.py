@@ -417,6 +417,9 @@ TABLE: dict[str, dict[str, str]] = {
     "SystemStateView": {
         "can_list": "AU",
     },
+    "ContactStatementView": {
+        "can_list": "AMU",
+    },
     "RevealView": {
         "can_list": "AU",
     },

@@ -38,6 +38,7 @@ from app.screens.outcomes.api import OutcomeApi
 from app.screens.outcomes.views import OutcomeView
 from app.screens.outreach.api import OutreachApi
 from app.screens.outreach.rules import (
+    ContactStatementView,
     ForbiddenWordView,
     OutreachGatewayView,
     OutreachSettingView,
@@ -185,6 +186,7 @@ MENU = (
             AuditStateView,
             ChangeLogView,
             AuditJobView,
+            ContactStatementView,
             RevealView,
             SubjectRequestView,
         ),

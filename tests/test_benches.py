@@ -24,6 +24,7 @@ SMALL = {
     "fact_files": ["2000", "5"],
     "facts": ["2000", "3", "2"],
     "first_push": ["1500"],
+    "guard": ["300"],
     "ingest": ["20000", "--days", "3"],
     "leads_import": ["2000"],
     "lists": ["3000"],

@@ -27,10 +27,12 @@ def _seed() -> None:
     from app.access.seeding import seed_permissions
     from app.audit.install import install
     from app.installation import declare
+    from app.outreach import guard
 
     with db.engine.begin() as connection:
         install(connection)
         declare(connection, current_settings())
+        guard.install(connection)
     seed_permissions(menu_names(current_app.appbuilder))  # type: ignore[attr-defined]
     tighten(current_settings().data_dir)
 

@@ -49,7 +49,8 @@ CHAPTERS = (
         "audit",
         (
             "AuditStateView",
-            *("ChangeLogView", "AuditJobView", "RevealView", "SubjectRequestView"),
+            *("ChangeLogView", "AuditJobView", "ContactStatementView"),
+            *("RevealView", "SubjectRequestView"),
             "ExportJobView",
         ),
     ),

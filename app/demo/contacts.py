@@ -23,6 +23,7 @@ from app.extensions import db
 from app.hits.owner import SYSTEM
 from app.labels import OPT_OUT_REASON
 from app.leads import suppression
+from app.lib import clock
 from app.models import (
     Approval,
     CloseReason,
@@ -46,6 +47,8 @@ from app.outreach import batches, cost, preflight, sandbox, settings, templates
 from app.outreach.results import RANK
 from app.outreach.settings import OutreachSettings
 from app.outreach.variants import SecondText
+from app.schedules import calendar
+from app.schedules.calendar import DayKind
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,8 @@ CAMPAIGNS = (
     ),
     Campaign(1, dt.time(11, 20), "call", "额度激活邀请", ("R-AWAKENED-30D", "R-FACE-3D")),
 )
+#: the days of contacts before today
+DAYS = 7
 #: individual calls by marketers, and the size above which a batch needs approval
 SINGLE_CALLS, SINGLE_TEMPLATE = 20, "贷款需求回访"
 APPROVAL_ABOVE = 100
@@ -104,7 +109,7 @@ class _Record:
         message = {"key": key, "channel": row.channel, "body": text, "phone_masked": row.lead.phone_masked}
         self.messages.append({"outreach_id": row.id, "accepted_at": at} | message)
         charge = {"segments": segments, "cost": segments * cost.price(rules, row.channel)}
-        when = {"at": at, "reserved_at": at, "sent_at": at}
+        when = {"at": at, "sent_at": at}
         ref = f"SANDBOX-{key.hex[:12]}"
         self.rows.append({"row": row.id, "key": key, "status": "sent", "gateway_ref": ref} | charge | when)
 
@@ -139,8 +144,16 @@ class Contacts:
 
     def _tighten_settings(self) -> None:
         """Make the compliance rules stricter, proposed by the manager and approved by the admin."""
+        days, today = calendar.current(), self._now.astimezone(self._zone).date()
+        week = (today - dt.timedelta(days=n) for n in range(DAYS + 1))
         stricter = settings.current().model_copy(
-            update={"approval_above": APPROVAL_ABOVE, "sms_cap": SMS_CAP, "cost_call": CALL_COST}
+            update={
+                "approval_above": APPROVAL_ABOVE,
+                "sms_cap": SMS_CAP,
+                "cost_call": CALL_COST,
+                # The demo has contacts on each of these days.
+                "skip_holidays": all(days.kind(day) is not DayKind.HOLIDAY for day in week),
+            }
         )
         request = settings.propose(
             stricter, self._manager, "收紧短信频次，百人以上的批次双人复核，外呼成本计入人工"
@@ -306,7 +319,13 @@ class Contacts:
         if record.rows:
             changed = update(table).where(table.c.id == bindparam("row"))
             values: dict[str, Any] = {name: bindparam(name) for name in names} | {"attempts": 1}
-            db.session.connection().execute(changed.values(values), record.rows)
+            connection = db.session.connection()
+            # At that moment the database has to allow it, as it does for every contact.
+            clock.move(db.session, sent_at)
+            going = update(table).where(table.c.id.in_([each["row"] for each in record.rows]))
+            connection.execute(going.values(status=OutreachStatus.SENDING))
+            clock.move(db.session, None)
+            connection.execute(changed.values(values), record.rows)
             db.session.execute(insert(SandboxMessage), record.messages)
         if record.events:
             db.session.execute(insert(OutreachEvent), record.events)

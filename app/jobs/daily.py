@@ -16,6 +16,7 @@ from app.jobs.context import job_context
 from app.jobs.nudges import nudge
 from app.lib import clock
 from app.lib.settings import current_settings
+from app.outreach import statement
 from app.rules import control_group as universal
 from app.rules import conversions as by_outcomes
 
@@ -39,6 +40,11 @@ def control_group(_nothing: int) -> None:
 def conversions(_nothing: int) -> None:
     """Count the conversions of hits again after the conversion days have changed."""
     _run("conversions", by_outcomes.recount)
+
+
+def contact_statement(_nothing: int) -> None:
+    """Count the contacts of the days that are over, and put the statements into the change log."""
+    _run("contact_statement", lambda: statement.make(clock.now()))
 
 
 def retention(_nothing: int) -> None:

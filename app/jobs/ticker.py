@@ -26,12 +26,14 @@ from app.leads.uploads import discard_forgotten
 from app.lib import clock
 from app.lib.settings import current_settings
 from app.mails import queue as mails
+from app.outreach import statement
 from app.outreach import tick as outreach
 from app.push import deliver
 from app.push import tick as pushes
 from app.reminders import digest
 from app.reports import plan as reports
 from app.rules import backtest_jobs, conversions
+from app.schedules import calendar
 from app.t1 import corrections, runs
 
 log = logging.getLogger(__name__)
@@ -120,10 +122,20 @@ def _partitions(_now: dt.datetime) -> None:
         partitions.ensure(connection, clock.unmoved(connection))
 
 
+def _calendar(_now: dt.datetime) -> None:
+    with db.engine.begin() as connection:
+        calendar.fill(connection)
+
+
 def _conversions(_now: dt.datetime) -> None:
     """Ask a worker to count conversions again while those of hits follow former days."""
     if conversions.recounting():
         daily.ask(daily.conversions)
+
+
+def _statement(now: dt.datetime) -> None:
+    if statement.due(now):
+        daily.ask(daily.contact_statement)
 
 
 STEPS = (
@@ -161,6 +173,7 @@ STEPS = (
     ),
     Step("reports", lazy_gettext("Weekly reports"), reports.tick),
     Step("outreach", lazy_gettext("Queued outreach"), outreach.tick),
+    Step("contact_statement", lazy_gettext("Statement of contacts"), _statement),
     Step("reminders", lazy_gettext("Reminders"), reminders.run_checks),
     Step("reminder_mails", lazy_gettext("Reminders by e-mail"), digest.collect),
     Step("mails", lazy_gettext("Sending e-mails"), _mails),
@@ -182,6 +195,12 @@ STEPS = (
         "change_log_months",
         lazy_gettext("Preparing the coming months of the change log"),
         _partitions,
+        daily=True,
+    ),
+    Step(
+        "calendar",
+        lazy_gettext("Filling the calendar of public holidays ahead"),
+        _calendar,
         daily=True,
     ),
     Step(

@@ -6,12 +6,11 @@ import datetime as dt
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import case, func, select, update
+from sqlalchemy import DateTime, case, func, select, update
 from sqlalchemy.dialects.postgresql import INTERVAL
 
 from app.errors import DomainError, Said
 from app.extensions import db
-from app.lib import clock
 from app.models import OutreachGateway
 from app.outreach import sandbox
 from app.outreach.gateway import Gateway
@@ -34,21 +33,25 @@ class Current:
         until = self.row.open_until if self.row else None
         return until if until is not None and until > now else None
 
-    def reserve(self, n: int) -> dt.datetime | None:
-        """Reserve ``n`` places under the rate limit and commit. Return the moment of the first place."""
+    def reserve(self, n: int) -> float:
+        """Reserve ``n`` places under the rate limit and commit. Return the seconds until the first one.
+
+        A rate is about the server's own time: where the clock of the installation was moved, nobody waits.
+        """
         if self.row is None or not self.gateway.per_second:
-            return None
+            return 0.0
         spread = func.make_interval(0, 0, 0, 0, 0, 0, n / self.gateway.per_second, type_=INTERVAL)
-        free = func.greatest(OutreachGateway.next_slot_at, clock.MOMENT)
-        after = db.session.scalar(
+        now = func.clock_timestamp(type_=DateTime(timezone=True))
+        free = func.greatest(OutreachGateway.next_slot_at, now)
+        until = db.session.scalar(
             update(OutreachGateway)
             .where(OutreachGateway.id == self.row.id)
             .values(next_slot_at=free + spread)
-            .returning(OutreachGateway.next_slot_at),
+            .returning(OutreachGateway.next_slot_at - now),
             execution_options={"synchronize_session": False},
         )
         db.session.commit()
-        return after - dt.timedelta(seconds=n / self.gateway.per_second) if after else None
+        return until.total_seconds() - n / self.gateway.per_second if until is not None else 0.0
 
     def report(self, ok: bool, note: Said | None, now: dt.datetime) -> None:
         """Count a failure, or reset the count after a success. Does not commit."""

@@ -7,7 +7,7 @@ import uuid
 from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
-from sqlalchemy import select
+from sqlalchemy import literal, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from app import labels
@@ -68,7 +68,7 @@ def _take_one(item: Any, user: Any) -> dict[str, Any]:
         return answer | {"status": "invalid", "error": f"{where}: {first['msg']}"}
     except DomainError as error:
         return answer | {"status": "invalid", "error": str(error)}
-    row = _row(result.outreach_id, user)
+    row = _row(result, user)
     if row is None:
         db.session.rollback()
         return answer | {"status": "unknown", "error": "outreach_id: there is no such contact"}
@@ -87,14 +87,18 @@ def _check_moment(at: dt.datetime) -> None:
         raise DomainError("at: must be a moment in the past")
 
 
-def _row(outreach_id: str, user: Any) -> Outreach | None:
-    """Return the contact with the key, locked, if the system may see its lead."""
+def _row(result: Result, user: Any) -> Outreach | None:
+    """Return the contact with the key, locked, if the system may see its lead.
+
+    One that was put back because its gateway was busy or had not seen it may have reached the customer all
+    the same: then the database marks it as reported. A failure says nothing new about it.
+    """
     try:
-        key = uuid.UUID(outreach_id)
+        key = uuid.UUID(result.outreach_id)
     except ValueError:
         return None
     visible = Outreach.lead_id.in_(select(Lead.id).where(leads_visible_to(user)))
-    sent = Outreach.reserved_at.is_not(None)
+    sent = or_(Outreach.reserved_at.is_not(None), literal(result.outcome != "failed"))
     return db.session.scalar(select(Outreach).where(Outreach.key == key, visible, sent).with_for_update())
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from flask import Flask, current_app
 from sqlalchemy import and_, func, or_, select, text, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import joinedload
 
 from app.errors import DomainError
@@ -32,6 +33,7 @@ from app.outreach import (
     compliance,
     cost,
     gateways,
+    guard,
     hit_steps,
     preflight,
     start_time,
@@ -55,20 +57,22 @@ ASK_AFTER = tuple(dt.timedelta(seconds=each) for each in (20, 60, 300, 1800, 720
 MAX_ASKS = 40
 #: waits before a contact is sent again to a gateway that was busy or never saw it
 RETRY_AFTER = tuple(dt.timedelta(seconds=each) for each in (5, 30, 120, 600, 1800))
+#: the wait of a batch at a moment that the database refuses although the worker takes it for an open one
+REFUSED_AGAIN = dt.timedelta(minutes=1)
 #: a contact that the gateway did not accept costs nothing
 FREE: dict[str, Any] = {"segments": None, "cost": None}
 
 log = logging.getLogger(__name__)
 
 
-def work(now: dt.datetime | None = None) -> int:
+def work() -> int:
     """Send all contacts that are due, committing as it goes. Return the number of rows handled.
 
     Batches take turns, so that one contact does not wait behind a hundred thousand.
     """
-    total = resolve(now)
+    total = resolve()
     while True:
-        handled = sum(_turn(batch_id, now or clock.now()) for batch_id in _running(now or clock.now()))
+        handled = sum(_turn(batch_id, clock.now()) for batch_id in _running(clock.now()))
         total += handled
         if not handled:
             return total
@@ -99,7 +103,14 @@ def _turn(batch_id: int, now: dt.datetime) -> int:
     until = gateway.closed_until(now)
     if until is not None:
         return _wait(batch, until, "gateway")
-    rows, handled, told = _reserve(batch_id, terms)
+    try:
+        rows, handled, told = _reserve(batch_id, terms)
+    except IntegrityError as error:
+        refused = guard.refusal(error)
+        if refused is None:
+            raise
+        db.session.rollback()
+        return _put_back(batch, refused, terms)
     if not handled:
         _finish(batch_id)
         return 0
@@ -113,6 +124,19 @@ def _wait_for_hours(batch: OutreachBatch, terms: Terms) -> int:
     if start_time.outlasts_wait(batch, opens):
         return _end(batch, "hours")
     return _wait(batch, opens, start_time.HOURS)
+
+
+def _put_back(batch: OutreachBatch, refused: guard.Refusal, terms: Terms) -> int:
+    """Hold back a contact that the database refused, or let its batch wait, and commit."""
+    log.warning("contact %s was refused by the database: %s", refused.contact, refused.reason)
+    if refused.reason in guard.OF_THE_MOMENT:
+        opens = compliance.next_open(terms.settings, terms.calendar, terms.local)
+        return _wait(batch, max(opens, terms.now + REFUSED_AGAIN), start_time.HOURS)
+    row = db.session.get_one(Outreach, refused.contact, with_for_update=True)
+    if row.status == CONTACTS.waiting:
+        row.status, row.reason, row.at = OutreachStatus.HELD, refused.reason, terms.now
+    db.session.commit()
+    return 1
 
 
 def _wait(batch: OutreachBatch, until: dt.datetime, reason: str) -> int:
@@ -175,7 +199,7 @@ def _reserve(batch_id: int, terms: Terms) -> tuple[list[Outreach], int, Told]:
             status = OutreachStatus.DROPPED if reason[0] in DROPPED else OutreachStatus.HELD
             row.status, row.reason, row.at = status, reason[0], terms.now
         else:
-            row.status, row.reserved_at, row.at = OutreachStatus.SENDING, now, terms.now
+            row.status, row.at = OutreachStatus.SENDING, terms.now
             row.lease_owner, row.lease_until, row.next_at = uuid.uuid4().hex, CONTACTS.lease_end(), now
             row.attempts += 1
             seen |= {row.phone_index, row.id_hash}
@@ -200,14 +224,19 @@ def _claim(batch_id: int, now: dt.datetime) -> list[Outreach]:
 
 
 def _lock_people(rows: Sequence[Outreach]) -> None:
-    """Lock the people of the rows, always in the same order, so that transactions can't deadlock."""
-    keys = sorted({key for row in rows for key in (row.phone_index, row.id_hash)})
+    """Lock the people of the rows, always in the same order, so that transactions can't deadlock.
+
+    Those are whom the database locks for each row (guard.sql), and whom it was checked for.
+    """
+    present = select(Lead.phone_index, Lead.id_hash).where(Lead.id.in_({row.lead_id for row in rows}))
+    keys = {key for row in rows for key in (row.phone_index, row.id_hash)}
+    keys |= {key for pair in db.session.execute(present) for key in pair}
     db.session.execute(
         text(
             "SELECT pg_advisory_xact_lock(:kind, k) FROM ("
             " SELECT DISTINCT hashtext(p) AS k FROM unnest(cast(:keys AS text[])) p ORDER BY 1) ordered"
         ),
-        {"kind": int(Lock.OUTREACH_PERSON), "keys": keys},
+        {"kind": int(Lock.OUTREACH_PERSON), "keys": sorted(keys)},
     )
 
 
@@ -239,8 +268,8 @@ def _hand_over(
 ) -> None:
     contacts = {row.id: _contact(row, terms, told) for row in rows}
     sendable = [contact for contact in contacts.values() if isinstance(contact, Contact)]
-    first = gateway.reserve(len(sendable))
-    spacing = 1 / gateway.gateway.per_second if first else 0.0
+    first, reserved = gateway.reserve(len(sendable)), time.monotonic()
+    spacing = 1 / gateway.gateway.per_second if gateway.gateway.per_second else 0.0
     db.session.commit()
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     owners, claimed = {row.id: str(row.lease_owner) for row in rows}, time.monotonic()
@@ -249,9 +278,7 @@ def _hand_over(
         """Return the gateway's answer, None when another worker has taken over the contact."""
         contact = sendable[place]
         with app.app_context():
-            if first is not None:
-                ahead = (first - clock.now()).total_seconds() + place * spacing
-                time.sleep(max(0.0, ahead))
+            time.sleep(max(0.0, first + place * spacing - (time.monotonic() - reserved)))
             if not CONTACTS.still_held(db.engine, contact.outreach_id, owners[contact.outreach_id], claimed):
                 return None
             return gateway.gateway.send(contact, clock.now())
@@ -337,9 +364,9 @@ def _unclear(now: dt.datetime) -> Any:
     return and_(Outreach.status == OutreachStatus.UNKNOWN, Outreach.next_at <= now)
 
 
-def resolve(now: dt.datetime | None = None) -> int:
+def resolve() -> int:
     """Ask gateways about rows without a clear answer that are due, committing each. Return their number."""
-    moment, asked = now or clock.now(), 0
+    moment, asked = clock.now(), 0
     CONTACTS.reclaim(db.engine)
     while True:
         query = select(Outreach).where(_unclear(moment)).order_by(Outreach.next_at).limit(1)

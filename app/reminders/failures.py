@@ -18,6 +18,7 @@ from app.models import (
     Backtest,
     BatchStatus,
     BulkJob,
+    ContactStatement,
     Delivery,
     DeliveryStatus,
     ExportJob,
@@ -35,6 +36,7 @@ from app.models import (
     TargetStatus,
     WeeklyReport,
 )
+from app.outreach import statement
 from app.reminders.notice import Notice
 
 #: failures older than this are not reported
@@ -44,7 +46,11 @@ DELIVERY_KEEPERS = ("replay", "DeliveryView")
 TARGET_KEEPERS = ("resume", "TargetView")
 REPORT_KEEPERS = ("can_make", "WeeklyReportView")
 REPORT_MAIL_KEEPERS = ("retry", "ReportMailView")
-KEEPERS = (RUN_KEEPERS, DELIVERY_KEEPERS, TARGET_KEEPERS, REPORT_KEEPERS, REPORT_MAIL_KEEPERS)
+STATEMENT_KEEPERS = ("can_list", "ContactStatementView")
+KEEPERS = (
+    *(RUN_KEEPERS, DELIVERY_KEEPERS, TARGET_KEEPERS, REPORT_KEEPERS, REPORT_MAIL_KEEPERS),
+    STATEMENT_KEEPERS,
+)
 RUN = {
     RunStatus.FAILED: lazy_gettext("The T+1 run of %(day)s failed"),
     RunStatus.HELD: lazy_gettext("The T+1 run of %(day)s is held: its data looks incomplete"),
@@ -53,6 +59,7 @@ REFUSED = lazy_gettext("%(n)s log files were refused in the T+1 run of %(day)s")
 DEAD = lazy_gettext("%(n)s deliveries to %(target)s were given up")
 STOPPED = lazy_gettext("Sending to %(target)s has stopped: it has failed for days or is gone")
 
+STATEMENT = lazy_gettext("%(n)s contacts of %(day)s were against the outreach rules")
 STEPS = lazy_gettext("%(n)s scheduled system tasks are failing")
 REPORT = lazy_gettext("The weekly report for the week of %(week)s could not be created")
 REPORT_MAILS = lazy_gettext("%(n)s mails of the weekly report for the week of %(week)s failed")
@@ -105,6 +112,7 @@ def notices(now: dt.datetime) -> Iterator[Notice]:
     yield from _stopped()
     yield from _reports(since)
     yield from _report_mails(since)
+    yield from _statements(since)
     yield from _steps()
 
 
@@ -203,6 +211,16 @@ def _report_mails(since: dt.datetime) -> Iterator[Notice]:
         values = {"n": count, "week": str(week)}
         opens = to_rows("report_mail", status=MailStatus.FAILED, week__from=week, is_test=0)
         yield from keepers.each(f"reportmails-{week}", REPORT_MAILS, values, opens, count)
+
+
+def _statements(since: dt.datetime) -> Iterator[Notice]:
+    """Yield notices about days with contacts that the outreach rules did not allow."""
+    recent = select(ContactStatement).where(statement.BROKEN, ContactStatement.created_at > since)
+    keepers = _Lazy(STATEMENT_KEEPERS)
+    for each in db.session.scalars(recent.order_by(ContactStatement.day)):
+        values = {"n": each.outside_hours + each.over_cap + each.opted_out, "day": each.day.isoformat()}
+        opens = to_rows("contact_statement", day__from=each.day, day__to=each.day)
+        yield from keepers.each(f"statement-{each.day}", STATEMENT, values, opens, each.id)
 
 
 def _steps() -> Iterator[Notice]:

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from chinese_calendar import holidays, workdays
-from sqlalchemy import select
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects.postgresql import insert
 
 from app.extensions import db
-from app.models import Holiday
+from app.lib import clock
+from app.models import CalendarDay, Holiday
 
 #: public holidays per year by law; a year with fewer entries of the bank's own is incomplete
 STATUTORY_DAYS = 13
@@ -55,6 +57,25 @@ class Calendar:
 def published(year: int) -> bool:
     """Whether ``chinesecalendar`` has the year."""
     return year in _PUBLISHED
+
+
+def fill(connection: Connection) -> int:
+    """Store the published kind of every date to the end of the year after next. Return how many changed.
+
+    The database judges the moments of contacts by it; a date that it does not have is refused there.
+    """
+    first, last = dt.date(min(_PUBLISHED), 1, 1), dt.date(clock.now(connection).year + 2, 12, 31)
+    count = (last - first).days + 1
+    published, days = Calendar(), [first + dt.timedelta(days=n) for n in range(count)]
+    known = dict(connection.execute(select(CalendarDay.date, CalendarDay.kind)).tuples().all())
+    new = [
+        {"date": day, "kind": kind} for day in days if known.get(day) != (kind := str(published.kind(day)))
+    ]
+    if new:
+        rows = insert(CalendarDay).values(new)
+        kinds = {"kind": rows.excluded.kind}
+        connection.execute(rows.on_conflict_do_update(index_elements=["date"], set_=kinds))
+    return len(new)
 
 
 def current() -> Calendar:

@@ -468,6 +468,7 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "can_edit": post("/savedviewview/edit/{my_view}", name="登录失败"),
         "can_delete": post("/savedviewview/delete/{my_view}"),
     },
+    "ContactStatementView": {"can_list": get("/contactstatementview/list/")},
     "RevealView": {"can_list": get("/revealview/list/")},
     "SubjectRequestView": {
         "can_list": get("/subjectrequestview/list/"),

@@ -24,6 +24,7 @@ from app.models import (
     ChangeLog,
     CloseReason,
     ContactResult,
+    ContactStatement,
     ExportJob,
     FactDefinition,
     ForbiddenWord,
@@ -209,7 +210,9 @@ def _jobs() -> dict[str, Any]:
         ingested_at=dt.datetime(2026, 10, 26, tzinfo=dt.UTC),
         withdrawn_at=dt.datetime(2026, 10, 27, tzinfo=dt.UTC),
     )
+    said = {"contacts": 12, "outside_hours": 0, "over_cap": 1, "opted_out": 0, "overrides": 1, "reported": 2}
     return {
+        "statement": ContactStatement(day=run_on, **said),
         "corrected_file": corrected,
         "correction": LogCorrection(
             file=corrected,

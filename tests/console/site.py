@@ -30,6 +30,7 @@ PAGES = (
     "/segmentview/add",
     "/segmentview/edit/{segment}",
     "/matrixview/list/",
+    "/contactstatementview/list/",
     "/rfmview/list/",
     "/tagview/list/",
     "/tagview/show/{tag}",

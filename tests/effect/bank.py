@@ -6,6 +6,7 @@ import datetime as dt
 import uuid
 from decimal import Decimal
 from random import Random
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
@@ -32,6 +33,7 @@ from app.models import (
 from config import Settings
 from tests import clock
 from tests.access.world import active_rule, branch, hit, lead, version_of
+from tests.database import unguarded
 
 ZONE = ZoneInfo("Asia/Shanghai")
 TODAY = clock.today()
@@ -48,6 +50,7 @@ class Bank:
 
     def __init__(self, session: Session, settings: Settings, seed: int, leads: int = 25) -> None:
         self.session, self.settings, self.random = session, settings, Random(seed)
+        self.sending: list[Outreach] = []
         top = branch(session, "TOP")
         home = branch(session, "HOME", top)
         self.branches: dict[str, Branch] = {
@@ -62,6 +65,11 @@ class Bank:
         for number in range(leads):
             self._lead(number)
         session.commit()
+        # They go to sending at any hour.
+        engine: Any = session.get_bind()
+        sending = "UPDATE outreach SET status = 'sending' WHERE id = ANY (%(ids)s)"
+        unguarded(engine, sending, ids=[each.id for each in self.sending])
+        session.expire_all()
 
     def _rules(self) -> list[RuleVersion]:
         (rule, first), (_other, second) = (active_rule(self.session, f"R-{n}") for n in (1, 2))
@@ -195,20 +203,21 @@ class Bank:
         batch = OutreachBatch(channel="sms", version_id=template.id, selection={}, created_by="x")
         self.session.add(batch)
         self.session.flush()
-        self.session.add(
-            Outreach(
-                batch_id=batch.id,
-                hit_id=of.id,
-                lead_id=of.lead_id,
-                version_id=template.id,
-                channel=template.template.channel,
-                key=uuid.UUID(int=self.random.getrandbits(128)),
-                id_hash="0" * 64,
-                phone_index="0" * 64,
-                status=status,
-                at=at,
-                reserved_at=at if handed_over else None,
-                sent_at=at if gone else None,
-                cost=Decimal(self.random.choice(("0.05", "0.1", "0.6"))) if handed_over else None,
-            )
+        goes = status == "sending"
+        made = Outreach(
+            batch_id=batch.id,
+            hit_id=of.id,
+            lead_id=of.lead_id,
+            version_id=template.id,
+            channel=template.template.channel,
+            key=uuid.UUID(int=self.random.getrandbits(128)),
+            id_hash="0" * 64,
+            phone_index="0" * 64,
+            status="queued" if goes else status,
+            at=at,
+            reserved_at=at if handed_over else None,
+            sent_at=at if gone else None,
+            cost=Decimal(self.random.choice(("0.05", "0.1", "0.6"))) if handed_over else None,
         )
+        self.session.add(made)
+        self.sending += [made] if goes else []

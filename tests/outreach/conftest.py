@@ -13,6 +13,7 @@ from flask import Flask
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from app.lib import clock
 from app.models import (
     Hit,
     Lead,
@@ -96,9 +97,18 @@ class Bank:
         return person.submit(f"/outreachbatchview/confirm/{batch}", follow_redirects=True)
 
     def send(self, now: dt.datetime | None = None) -> int:
-        """Run the sending worker."""
+        """Run the sending worker, at another time if one is given."""
+        if now is not None:
+            self._set_clock(now)
         with self.app.app_context():
-            return sending.work(now)
+            handled = sending.work()
+        if now is not None:
+            self._set_clock(None)
+        return handled
+
+    def _set_clock(self, moment: dt.datetime | None) -> None:
+        with self.session.get_bind().begin() as connection:  # type: ignore[union-attr]
+            clock.move(connection, moment)
 
     def batch(self, key: int) -> OutreachBatch:
         self.session.expire_all()
@@ -144,7 +154,7 @@ class Bank:
 
 
 @pytest.fixture
-def bank(app: Flask, session: Session) -> Bank:
+def bank(app: Flask, session: Session, set_clock: object) -> Bank:
     return Bank(app, session, rows.build(session, app.config["SETTINGS"]))
 
 

@@ -21,6 +21,7 @@ CHECK = {
     "permissions": lazy_gettext("Permissions of roles"),
     "change_log": lazy_gettext("Change log"),
     "clock": lazy_gettext("Clock"),
+    "contacts": lazy_gettext("Guard of contacts"),
     "redis": lazy_gettext("Redis"),
     "ticker": lazy_gettext("Scheduled tasks"),
     "activity": lazy_gettext("Analytical data"),

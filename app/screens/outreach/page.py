@@ -28,6 +28,7 @@ from app.lib import clock
 from app.lib.amounts import yuan
 from app.models import (
     Approval,
+    ContactStatement,
     Customer,
     Hit,
     Lead,
@@ -454,7 +455,48 @@ def _progress_text(batch: OutreachBatch, counts: dict[str, int]) -> str:
 def reason(row: Outreach) -> str:
     """Return why the contact was held back or failed."""
     text = labels.word(REASONS, row.reason) if row.reason else ""
-    return " · ".join(map(str, filter(None, (text, row.note))))
+    told = _("Reported by another system") if row.reported_at else ""
+    allowed = _("Allowed outside contact hours") if row.override_id else ""
+    return " · ".join(map(str, filter(None, (text, told, allowed, row.note))))
+
+
+#: what a statement counts, and what is to be 0 of it
+STATEMENT = ("contacts", "outside_hours", "over_cap", "opted_out", "overrides", "reported")
+_NEVER = ("outside_hours", "over_cap", "opted_out")
+
+
+def statement_count(name: str) -> Callable[[ContactStatement], Any]:
+    """Return a function that shows a number of a statement, linked to its contacts where a list has them.
+
+    One that is to be 0 and is not stands out.
+    """
+
+    def shown(row: ContactStatement) -> Any:
+        number = getattr(row, name)
+        url = _contacts_of(row, name) if number and may("can_list", "OutreachView") else ""
+        if url:
+            return Markup("<a href='{}'>{}</a>").format(url, f"{number:,}")
+        if name in _NEVER and number:
+            return Markup("<span class='tag tag-colour-red'>{}</span>").format(f"{number:,}")
+        return f"{number:,}"
+
+    return shown
+
+
+def _contacts_of(row: ContactStatement, name: str) -> str:
+    if name == "contacts":
+        return list_url("OutreachView", reserved_at__from=row.day, reserved_at__to=row.day)
+    if name == "reported":
+        return list_url("OutreachView", reported_at__from=row.day, reported_at__to=row.day)
+    return ""
+
+
+def statement_entry(row: ContactStatement) -> Any:
+    """Return a link to the entry of the change log that seals a statement."""
+    if not may("can_list", "ChangeLogView"):
+        return ""
+    url = list_url("ChangeLogView", row=f"contact_statement:{row.id}")
+    return Markup("<a href='{}'>{}</a>").format(url, _("Entry"))
 
 
 def row_status(row: Outreach) -> Markup:

@@ -22,6 +22,7 @@ from app.errors import DomainError, FieldError
 from app.extensions import db
 from app.lib.settings import current_settings
 from app.models import (
+    ContactStatement,
     ForbiddenWord,
     OutreachGateway,
     OutreachSetting,
@@ -141,6 +142,41 @@ class OutreachSettingView(ConsoleView):
         return self.render_template(
             "form.html", widgets={"edit": widget}, title=_("Propose a change to the outreach rules")
         )
+
+
+class ContactStatementView(ConsoleView):
+    """触达合规日报: each day's contacts against the rules, which are to be none, with the exceptions."""
+
+    model = ContactStatement
+    base_permissions = ["can_list"]
+    computed = {"change_log": page.statement_entry} | {
+        name: page.statement_count(name) for name in page.STATEMENT
+    }
+    number_columns = frozenset(page.STATEMENT)
+    list_title = lazy_gettext("Statement of contacts")
+    about = lazy_gettext(
+        "Counted from the contacts of each day the night after, and kept in the change log: what the outreach"
+        " rules forbid was done never, if the three numbers are 0."
+    )
+    empty_hint = lazy_gettext("The first statement is made the night after today.")
+    base_order = ("day", "desc")
+    list_columns = [
+        *("day", "contacts", "outside_hours", "over_cap", "opted_out", "overrides", "reported"),
+        "change_log",
+    ]
+    order_columns = ["day", "contacts"]
+    search_columns = ["day"]
+    add_columns = edit_columns = ["day"]
+    label_columns = {
+        "day": lazy_gettext("Day"),
+        "contacts": lazy_gettext("Contacts"),
+        "outside_hours": lazy_gettext("Outside contact hours"),
+        "over_cap": lazy_gettext("Over a cap"),
+        "opted_out": lazy_gettext("Opted out"),
+        "overrides": lazy_gettext("Calls allowed"),
+        "reported": lazy_gettext("Reported"),
+        "change_log": lazy_gettext("Change log"),
+    }
 
 
 class SandboxMessageView(ConsoleView):

@@ -418,7 +418,7 @@ class OutreachView(NamesTexts, ConsoleView):
     empty_hint = lazy_gettext("Nobody has been contacted yet.")
     list_columns = ["lead", "channel", "template", "status", "why", "batch", "at"]
     order_columns = ["at", "status", "channel"]
-    search_columns = ["status", "reason", "batch", "letter", "channel", "at"]
+    search_columns = ["status", "reason", "batch", "letter", "channel", "at", "reserved_at", "reported_at"]
     special_filters = {"letter": variants.TextOf, "batch": BatchOfContacts}
     search_form_extra_fields = {"letter": StringField()}
     filter_choices = {
@@ -429,7 +429,7 @@ class OutreachView(NamesTexts, ConsoleView):
     add_columns = edit_columns = ["status"]
     show_columns = [
         *("lead", "caught", "channel", "template", "batch", "status", "why", "key"),
-        *("reserved_at", "sent_at", "at", "attempts", "gateway_ref", "segments", "cost"),
+        *("reserved_at", "sent_at", "reported_at", "at", "attempts", "gateway_ref", "segments", "cost"),
     ]
     label_columns = {
         "lead": lazy_gettext("Lead"),
@@ -444,6 +444,7 @@ class OutreachView(NamesTexts, ConsoleView):
         "key": lazy_gettext("Idempotency key"),
         "reserved_at": lazy_gettext("Decision time"),
         "sent_at": lazy_gettext("Handed over"),
+        "reported_at": lazy_gettext("Reported by another system"),
         "at": lazy_gettext("Last change"),
         "attempts": lazy_gettext("Attempts"),
         "gateway_ref": lazy_gettext("Gateway reference"),
@@ -457,9 +458,10 @@ class OutreachView(NamesTexts, ConsoleView):
         "gateway_ref": formats.code,
         "attempts": formats.number,
         "cost": yuan,
-        **dict.fromkeys(("at", "reserved_at", "sent_at"), formats.when),
+        **dict.fromkeys(("at", "reserved_at", "sent_at", "reported_at"), formats.when),
     }
 
     def hidden_columns(self, item: Outreach) -> tuple[str, ...]:
-        """Return the segments of an SMS, which a call has not."""
-        return ("segments",) if item.channel == "call" else ()
+        """Return the segments of an SMS, which a call has not, and the report of what the product sent."""
+        told = () if item.reported_at else ("reported_at",)
+        return ("segments", *told) if item.channel == "call" else told
