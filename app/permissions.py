@@ -358,6 +358,7 @@ TABLE: dict[str, dict[str, str]] = {
         "can_show": "ADU",
         "can_rejects": "AD",
         "can_correct": "AD",
+        "can_progress": "ADU",
         "evaluate_again": "AD",
     },
     "CompletenessView": {

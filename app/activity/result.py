@@ -63,7 +63,11 @@ class IngestResult:
     moved: Counter[str] = field(default_factory=Counter)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the object that `flask logs ingest --json` prints; `files` counts all files."""
+        """Return the object that `flask logs ingest --json` prints; `files` counts all files.
+
+        `other_content` is there when duplicates have other content than the event that counts.
+        """
+        differing = sum(file.other_content for file in self.files)
         return {
             "files": len(self.files),
             "files_skipped": self._with_status("skipped"),
@@ -73,7 +77,7 @@ class IngestResult:
             "duplicates": sum(file.duplicates for file in self.files),
             "rejected": _total([file.rejected for file in self.files]),
             "days": _total([*(file.days for file in self.files), self.moved]),
-        }
+        } | ({"other_content": differing} if differing else {})
 
     def _with_status(self, status: str) -> int:
         return sum(file.status == status for file in self.files)

@@ -3,7 +3,7 @@
 Afterwards the store is as if the delivery had never been: events that lost to one of its events count again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -17,7 +17,9 @@ from app.activity.cube import EVENTS, view_events
 from app.activity.errors import ActivityError
 from app.activity.ingest import Ingest, opened, require_timezone, write_day
 from app.activity.places import Root
+from app.activity.progress import Progress, silent
 from app.activity.settings import EngineSettings
+from app.lib.spreadsheet import printable_name
 
 _SQL = (Path(__file__).parent / "sql" / "withdraw.sql").read_text("utf-8")
 _EVENTS = """
@@ -42,6 +44,59 @@ class Correction:
     withdrawn: int
     accepted: int
     days: list[date]
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What a replacement would do: events that leave, and the rows of the new file.
+
+    ``usable`` are its valid request ids, of which those of other files turn out to be duplicates when it is
+    read. ``days`` are the dates of both files.
+    """
+
+    withdrawn: int
+    rows: int
+    usable: int
+    rejected: dict[str, int]
+    days: list[date]
+
+
+def outlook(
+    root: Root,
+    digest: str,
+    replacement: Path,
+    *,
+    timezone: str,
+    now: datetime | None = None,
+    settings: EngineSettings | None = None,
+) -> Outlook:
+    """Return what ``withdraw`` with a replacement would do; change nothing. Raises as it does."""
+    record = find(store.snapshot(root), digest)
+    with opened(root, settings or EngineSettings(), timezone, now) as connection:
+        files = Ingest(root, connection, timezone)
+        files.check(replacement)
+        _require_read(files)
+        counts = connection.execute(
+            "SELECT rejected[1].reason, count(*), count(DISTINCT rid) FROM checked GROUP BY ALL ORDER BY ALL"
+        ).fetchall()
+        days = _days(connection, "SELECT DISTINCT day FROM checked WHERE rejected IS NULL")
+    old = map(date.fromisoformat, (*record["days"], *record["also"]))
+    return Outlook(
+        withdrawn=record["accepted"],
+        rows=sum(rows for _reason, rows, _ids in counts),
+        usable=sum(ids for reason, _rows, ids in counts if reason is None),
+        rejected={reason: rows for reason, rows, _ids in counts if reason is not None},
+        days=sorted({*days, *old}),
+    )
+
+
+def _require_read(files: Ingest) -> None:
+    for file in files.result.files:
+        if file.error is not None:
+            raise file.error
+        if file.status != "read":
+            name = printable_name(file.path.name)
+            raise ActivityError("%(file)s replaces nothing: its content was delivered before", file=name)
 
 
 def find(state: store.Snapshot, digest: str) -> dict[str, Any]:
@@ -70,6 +125,7 @@ def withdraw(
     replacement: Path | None = None,
     now: datetime | None = None,
     settings: EngineSettings | None = None,
+    progress: Callable[[Progress], None] = silent,
 ) -> Correction:
     """Withdraw the delivery with this digest, and add the file ``replacement`` in the same commit.
 
@@ -78,7 +134,7 @@ def withdraw(
     another time zone.
     """
     with opened(root, settings or EngineSettings(), timezone, now) as connection:
-        files = Ingest(root, connection, timezone, str(note["source"]))
+        files = Ingest(root, connection, timezone, str(note["source"]), progress)
         if replacement is not None:
             files.check(replacement)
         store._step("files checked")
@@ -86,16 +142,14 @@ def withdraw(
             require_timezone(writer.state, timezone)
             record = find(writer.state, digest)
             files.skip_known(writer.state)
-            for file in files.result.files:
-                if file.status != "read":
-                    raise ActivityError("%(file)s replaces nothing: %(why)s", file=file.name, why=file.reason)
+            _require_read(files)
             entry = {
                 **note,
                 "withdraws": record["delivery"],
                 "version": writer.version,
                 "time": datetime.now(UTC).isoformat(timespec="seconds"),
             }
-            base = _without(connection, writer, record["delivery"], entry)
+            base = _without(connection, writer, record["delivery"], entry, progress)
             changed = files.commit(writer, base, [entry])
     added = sum(file.accepted for file in files.result.files)
     days = changed | set(map(date.fromisoformat, entry["days"]))
@@ -121,7 +175,11 @@ def version_of(state: store.Snapshot, source: str) -> int:
 
 
 def _without(
-    connection: duckdb.DuckDBPyConnection, writer: store.Writer, delivery: int, entry: dict[str, Any]
+    connection: duckdb.DuckDBPyConnection,
+    writer: store.Writer,
+    delivery: int,
+    entry: dict[str, Any],
+    progress: Callable[[Progress], None],
 ) -> store.Snapshot:
     """Write the dates without a delivery. Return the state without it, and complete its entry."""
     state = writer.state
@@ -136,7 +194,8 @@ def _without(
     days, duplicates = dict(state.days), dict(state.duplicates)
     changed = _days(connection, "SELECT day FROM gone UNION SELECT day FROM revived")
     state.require_room(changed)
-    for day in changed:
+    for done, day in enumerate(changed):
+        progress(Progress("withdraw", done, len(changed)))
         old = days.pop(day, None)
         view_events(connection, "current_day", state, [old] if old else [])
         rebuilt = write_day(connection, writer, day, old, _EVENTS, _PART)

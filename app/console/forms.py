@@ -240,6 +240,16 @@ class WithdrawForm(DynamicForm):  # type: ignore[misc]
     )
 
 
+class ReplaceForm(DynamicForm):  # type: ignore[misc]
+    """The log file that is to replace one that was read."""
+
+    file = FileField(
+        lazy_gettext("File"),
+        description=lazy_gettext("Call logs as .csv, .csv.gz, .jsonl, .jsonl.gz or .parquet."),
+        validators=[FileRequired(message=lazy_gettext("Choose a file."))],
+    )
+
+
 class StartRunForm(DynamicForm):  # type: ignore[misc]
     """The day to run."""
 

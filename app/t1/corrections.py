@@ -9,17 +9,21 @@ from __future__ import annotations
 import datetime as dt
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+import uuid
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import orjson
 from sqlalchemy import exists, false, or_, select
 
 from app import approvals
 from app.activity import store
 from app.activity.errors import ActivityError, RefusedFile
-from app.activity.formats.files import fingerprint
+from app.activity.formats.files import ENDINGS, fingerprint, split_ending
+from app.activity.progress import Progress
 from app.approvals.requests import CommandUser
 from app.errors import N_, DomainError
 from app.extensions import db
@@ -38,6 +42,8 @@ from app.t1.correction_approval import KIND, forget, kept_file
 from app.t1.deliveries import copy_journal, recount_runs
 
 if TYPE_CHECKING:
+    from werkzeug.datastructures import FileStorage
+
     from app.activity import withdraw as engine
 else:
     engine = lazy("app.activity.withdraw")
@@ -100,6 +106,67 @@ def apply_at_once(
     return dict(correction.result or {})
 
 
+def receive(upload: FileStorage, file: IngestFile, user: Staff) -> str:
+    """Keep an uploaded file that is to replace another, until ``request`` copies it. Return its key.
+
+    Raises DomainError when it can't replace the file.
+    """
+    name = printable_name(Path(upload.filename or "").name)[-200:]
+    if not split_ending(Path(name))[0]:
+        raise DomainError(
+            "%(file)s is no log file: its name has to end with one of %(endings)s.",
+            file=name or "–",
+            endings=", ".join(ENDINGS),
+        )
+    key = uuid.uuid4().hex
+    folder = _uploads(file, user, key)
+    (folder / "file").mkdir(parents=True, mode=0o700)
+    try:
+        upload.save(folder / "file" / name)
+        found = _outlook(file, folder / "file" / name)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    (folder / "outlook.json").write_bytes(orjson.dumps(found))
+    return key
+
+
+def received(file: IngestFile, user: Staff, key: str) -> tuple[Path, dict[str, Any]] | None:
+    """Return the user's uploaded file with what it would do, None when it is no longer kept."""
+    folder = _uploads(file, user, key)
+    if not re.fullmatch(r"[0-9a-f]{32}", key) or not (folder / "outlook.json").is_file():
+        return None
+    return next((folder / "file").iterdir()), orjson.loads((folder / "outlook.json").read_bytes())
+
+
+def discard(file: IngestFile, user: Staff, key: str) -> None:
+    """Delete an uploaded file."""
+    if received(file, user, key) is not None:
+        shutil.rmtree(_uploads(file, user, key), ignore_errors=True)
+
+
+def _uploads(file: IngestFile, user: Staff, key: str) -> Path:
+    return current_settings().data_dir / "corrections" / f"upload-{user.id}-{file.id}-{key}"
+
+
+def _outlook(file: IngestFile, replacement: Path) -> dict[str, Any]:
+    """Return what a replacement would do, with the dates to evaluate again. Raises DomainError."""
+    settings = current_settings()
+    try:
+        found = engine.outlook(
+            activity_root(settings),
+            file.digest,
+            replacement,
+            timezone=settings.timezone,
+            now=clock.now(),
+            settings=engine_settings(settings),
+        )
+    except ActivityError as error:
+        raise DomainError(error.message, **error.values) from error
+    days = [day.isoformat() for day in found.days]
+    return asdict(found) | {"days": days, "evaluated": [d.isoformat() for d in _evaluated_with(found.days)]}
+
+
 def newest(file: IngestFile) -> LogCorrection | None:
     """Return the newest correction of a file."""
     query = select(LogCorrection).where(LogCorrection.file_id == file.id).order_by(LogCorrection.id.desc())
@@ -142,7 +209,7 @@ def execute(correction_id: int) -> None:
         with recording_failure(held, owned.fail):
             check_attempts(correction.attempts)
             try:
-                result = _carry_out(correction)
+                result = _carry_out(correction, lambda part: held.write(progress=_percent(part)))
             except ActivityError as error:
                 raise DomainError(error.message, **error.values) from error
             owned.done(result=result)
@@ -216,7 +283,13 @@ def _forgetting(correction: LogCorrection) -> Iterator[None]:
         raise
 
 
-def _carry_out(correction: LogCorrection) -> dict[str, Any]:
+def _percent(part: Progress) -> int:
+    """Return how much of a correction is done: dates without the file, then dates with the other one."""
+    begins = 5 if part.step == "withdraw" else 50
+    return begins + 45 * part.done // max(part.total, 1)
+
+
+def _carry_out(correction: LogCorrection, progress: Callable[[Progress], None]) -> dict[str, Any]:
     settings = current_settings()
     done = engine.result_of(store.snapshot(activity_root(settings)), correction.source)
     if done is None:
@@ -231,6 +304,7 @@ def _carry_out(correction: LogCorrection) -> dict[str, Any]:
             replacement=replacement,
             now=clock.now(),
             settings=engine_settings(settings),
+            progress=progress,
         )
     copy_journal(settings)
     recount_runs(settings)

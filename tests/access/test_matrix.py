@@ -427,6 +427,7 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "can_show": get("/ingestfileview/show/{ingest}"),
         "can_rejects": get("/ingestfileview/rejects/{ingest}"),
         "can_correct": get("/ingestfileview/correct/{ingest}"),
+        "can_progress": get("/ingestfileview/progress/{ingest}"),
         "evaluate_again": act("ingestfileview", "evaluate_again", "corrected_file"),
     },
     "CompletenessView": {"can_list": get("/completenessview/list/")},

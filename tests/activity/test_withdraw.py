@@ -187,8 +187,8 @@ def test_what_can_not_be_withdrawn_is_refused(root: Path, tmp_path: Path) -> Non
     with pytest.raises(ActivityError, match="no delivery with the content"):
         withdraw(root, "0" * 64, NOTE, timezone=ZONE)
     for replacement, why in (
-        (path, "the same content was delivered before"),
-        (other, "the same content was delivered before"),
+        (path, "its content was delivered before"),
+        (other, "its content was delivered before"),
         (tmp_path / "missing.csv", "it cannot be opened"),
     ):
         with pytest.raises(ActivityError, match=why):

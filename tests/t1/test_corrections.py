@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -106,8 +107,8 @@ def test_the_operator_withdraws_a_file_at_once(
     app: Flask, session: Session, cli: Callable[..., Any], ready: None, write: Any, day: dt.date
 ) -> None:
     good, wrong = write("good", "a", "b"), write("wrong", "b", "c", "d", result="fail")
-    for path in (good, wrong):
-        run(cli, "logs", "ingest", path, "--json")
+    told = [run(cli, "logs", "ingest", path, "--json") for path in (good, wrong)]
+    assert [each.get("other_content") for each in told] == [None, 1]
     figures = select(IngestFile.accepted, IngestFile.duplicates, IngestFile.other_content)
     of_wrong = figures.where(IngestFile.name.endswith("wrong.jsonl"))
     assert session.execute(of_wrong).one() == (2, 1, 1)
@@ -400,6 +401,51 @@ def test_a_data_operator_withdraws_on_screen_and_another_person_approves(
     assert "evaluate_again" in done
     assert rows_by_day(app) == {}
     assert "已撤回" in operator.get("/ingestfileview/list/").text
+
+
+def test_a_data_operator_replaces_a_file_on_screen(
+    app: Flask, session: Session, write: Any, login: Callable[..., Person], day: dt.date, ready: None
+) -> None:
+    old, known, new = write("old", "a", "b"), write("known", "c"), write("new", "b", "c", "d", "d", after=1)
+    ingest_in(app, old)
+    ingest_in(app, known)
+    file = session.scalars(select(IngestFile).order_by(IngestFile.id)).first()
+    assert file is not None
+    form = f"/ingestfileview/replace/{file.id}"
+    operator, manager = login("DataOperator", language="zh"), login("Manager", language="zh")
+    assert form in operator.get(f"/ingestfileview/show/{file.id}").text
+
+    def upload(content: bytes, name: str) -> Any:
+        return operator.submit(form, {"file": (io.BytesIO(content), name)})
+
+    assert "选择文件" in operator.submit(form, {}).text
+    assert "不是日志文件" in upload(b"x", "new.txt").text
+    assert "不能用 known.jsonl 替换：" in upload(known.read_bytes(), "known.jsonl").text
+    assert "没有一行是 JSON 对象" in upload(b"x\n", "cut.jsonl").text
+    assert kept(app) == []
+    chosen = upload(new.read_bytes(), "new.jsonl")
+    assert chosen.status_code == 302
+    page = operator.get(chosen.location).text
+    assert "至多 3 条" in page
+    assert (day + dt.timedelta(days=1)).isoformat() in page
+    # It is the uploader's alone.
+    assert manager.get(chosen.location).status_code == 403
+    assert login("Admin").get(chosen.location).location.endswith(form)
+    assert operator.submit(chosen.location, {"reason": ""}).status_code == 200
+    asked = operator.submit(chosen.location, {"reason": "补发正确文件"})
+    assert asked.location.endswith(f"/show/{file.id}")
+    assert kept(app) == ["new.jsonl"]
+    approval = session.scalars(select(Approval)).one()
+    assert "new.jsonl" in manager.get(f"/approvalview/show/{approval.id}").text
+    manager.submit(f"/approvalview/approve/{approval.id}", {"note": ""})
+    assert f"/ingestfileview/progress/{file.id}" in operator.get(f"/ingestfileview/show/{file.id}").text
+    with app.app_context():
+        corrections.execute(approval.subject_id)
+    done = operator.get(f"/ingestfileview/show/{file.id}").text
+    assert "已替换" in done
+    assert f"/ingestfileview/progress/{file.id}" not in done
+    assert rows_by_day(app) == {day.isoformat(): 1, (day + dt.timedelta(days=1)).isoformat(): 2}
+    assert kept(app) == []
 
 
 def _person(name: str) -> Any:

@@ -132,12 +132,19 @@ class InstitutionView(AsksForReason, ConsoleView):
         catalogue.delete(item)
 
 
-class IngestFileView(ConsoleView):
+class IngestFileView(WithProgress, ConsoleView):
     """日志文件: the log files that were read."""
 
     model = IngestFile
     computed = {"correction": corrections_page.newest}
-    base_permissions = ["can_list", "can_show", "can_rejects", "can_correct", "evaluate_again"]
+    base_permissions = [
+        "can_list",
+        "can_show",
+        "can_rejects",
+        "can_correct",
+        "can_progress",
+        "evaluate_again",
+    ]
     list_title = lazy_gettext("Log deliveries")
     show_title = lazy_gettext("Log delivery")
     about = lazy_gettext("The log files that were read, with accepted, duplicate and rejected rows.")
@@ -244,12 +251,76 @@ class IngestFileView(ConsoleView):
         if item.rejects_file and may("can_rejects", "IngestFileView"):
             links.append(Link(_("Download the rejected rows"), url_for(".rejects", pk=item.id)))
         if may("can_correct", "IngestFileView") and corrections.can_correct(item):
+            links.append(Link(_("Replace this file"), url_for(".upload", pk=item.id)))
             links.append(Link(_("Withdraw this file"), url_for(".correct", pk=item.id)))
         return links
+
+    def state_of(self, item: IngestFile) -> dict[str, Any]:
+        """Return the progress of the file's newest correction."""
+        return corrections_page.state_of(item)
+
+    def progress_of(self, item: IngestFile) -> dict[str, Any] | None:
+        """Return the progress while a correction is under way."""
+        return super().progress_of(item) if not self.state_of(item)["done"] else None
 
     def offers(self, action: str, item: IngestFile) -> bool:
         """Return whether a correction changed dates that were not run since."""
         return bool(corrections.days_to_evaluate_again(item))
+
+    # The name lets the body be as large as that of other uploads.
+    @expose("/replace/<row_id:pk>", methods=["GET", "POST"])
+    @has_access
+    @permission_name("correct")
+    def upload(self, pk: int) -> Any:
+        """Upload the file that is to replace another; the next page shows what that changes."""
+        item, form = self._row(pk), forms.ReplaceForm()
+        if form.validate_on_submit():
+            try:
+                key = corrections.receive(form.file.data, item, g.user)
+            except DomainError as error:
+                db.session.rollback()
+                form.file.errors = [*form.file.errors, error.text()]
+            else:
+                return redirect(url_for(".replace", pk=pk, key=key))
+        widget = ConsoleFormWidget(
+            form=form,
+            next=url_for(".show", pk=pk),
+            submit=_("Upload and check"),
+            about=corrections_page.of_old(item),
+        )
+        title = _("Replace %(file)s", file=self.heading(item))
+        return self.render_template("form.html", widgets={"edit": widget}, title=title)
+
+    @expose("/replace/<row_id:pk>/<key>", methods=["GET", "POST"])
+    @has_access
+    @permission_name("correct")
+    def replace(self, pk: int, key: str) -> Any:
+        """Show what an uploaded file would change, and request the replacement."""
+        item, form = self._row(pk), forms.WithdrawForm()
+        uploaded = corrections.received(item, g.user, key)
+        if uploaded is None:
+            flash(_("The uploaded file is no longer kept. Upload it again."), "warning")
+            return redirect(url_for(".upload", pk=pk))
+        path, outlook = uploaded
+        if form.validate_on_submit():
+            try:
+                corrections.request(item, g.user, form.reason.data, path)
+            except DomainError as error:
+                db.session.rollback()
+                form.reason.errors = [*form.reason.errors, error.text()]
+            else:
+                corrections.discard(item, g.user, key)
+                name = self.heading(item)
+                flash(_("%(item)s has been submitted; another person must approve it.", item=name), "success")
+                return redirect(url_for(".show", pk=pk))
+        widget = ConsoleFormWidget(
+            form=form,
+            next=url_for(".upload", pk=pk),
+            submit=_("Submit for approval"),
+            about=corrections_page.expected(item, path.name, outlook),
+        )
+        title = _("Replace %(file)s", file=self.heading(item))
+        return self.render_template("form.html", widgets={"edit": widget}, title=title)
 
     @expose("/correct/<row_id:pk>", methods=["GET", "POST"])
     @has_access
@@ -266,7 +337,12 @@ class IngestFileView(ConsoleView):
                 name = self.heading(item)
                 flash(_("%(item)s has been submitted; another person must approve it.", item=name), "success")
                 return redirect(url_for(".show", pk=pk))
-        widget = ConsoleFormWidget(form=form, next=url_for(".show", pk=pk), submit=_("Submit for approval"))
+        widget = ConsoleFormWidget(
+            form=form,
+            next=url_for(".show", pk=pk),
+            submit=_("Submit for approval"),
+            about=corrections_page.of_old(item),
+        )
         title = _("Withdraw %(file)s", file=self.heading(item))
         return self.render_template("form.html", widgets={"edit": widget}, title=title)
 

@@ -27,7 +27,7 @@ _METHOD = {
     "can_upload": lazy_gettext("Upload"),
     "can_errors": lazy_gettext("Download rejected rows"),
     "can_rejects": lazy_gettext("Download rejected rows"),
-    "can_correct": lazy_gettext("Withdraw log files"),
+    "can_correct": lazy_gettext("Withdraw and replace log files"),
     "can_template": lazy_gettext("Download the template"),
     "can_progress": lazy_gettext("Watch the progress"),
     "can_unread": lazy_gettext("Query unread reminders"),
