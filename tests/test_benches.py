@@ -26,6 +26,7 @@ SMALL = {
     "first_push": ["1500"],
     "guard": ["300"],
     "ingest": ["20000", "--days", "3"],
+    "journeys": ["2000"],
     "leads_import": ["2000"],
     "lists": ["3000"],
     "outcomes": ["2000", "2000"],
