@@ -593,6 +593,7 @@ class Outcome(_Told, Model):
         Index("ix_outcome_lead", "lead_id", "on_date"),
         Index("ix_outcome_date", "on_date", "id"),
         Index("ix_outcome_product", "product_id", "on_date", "id"),
+        Index("ix_outcome_told", "told_at"),
         CheckConstraint("amount >= 0", name="ck_outcome_amount"),
     )
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
@@ -1802,6 +1803,10 @@ class OutreachBatch(Attempted, Model):
             postgresql_where=text("status IN ('checking', 'running', 'paused', 'waiting')"),
         ),
         Index("ix_outreach_batch_by", "created_by"),
+        Index(
+            *("ix_outreach_batch_journey", "journey_version_id", "name"),
+            postgresql_where=text("journey_version_id IS NOT NULL"),
+        ),
         CheckConstraint(
             "(version_b_id IS NULL AND share_b IS NULL)"
             " OR (version_b_id <> version_id AND share_b BETWEEN 1 AND 99)",
@@ -1833,6 +1838,9 @@ class OutreachBatch(Attempted, Model):
     confirmed_by: Mapped[str | None] = mapped_column(UserName)
     confirmed_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     finished_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    journey_version_id: Mapped[int | None] = mapped_column(
+        ForeignKey("journey_version.id", ondelete="RESTRICT")
+    )
     version: Mapped[OutreachTemplateVersion] = relationship(
         OutreachTemplateVersion, foreign_keys=[version_id]
     )
@@ -1932,7 +1940,10 @@ class OutreachEvent(Model):
     """An outcome of a contact, as reported by the gateway or a system of the bank."""
 
     __tablename__ = "outreach_event"
-    __table_args__ = (UniqueConstraint("outreach_id", "outcome", "at"),)
+    __table_args__ = (
+        UniqueConstraint("outreach_id", "outcome", "at"),
+        Index("ix_outreach_event_received", "received_at"),
+    )
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     outreach_id: Mapped[int] = mapped_column(ForeignKey("outreach.id", ondelete="CASCADE"))
     outcome: Mapped[str] = mapped_column(String(16))
@@ -2148,6 +2159,7 @@ class JourneyStep(Leased, Model):
     outreach_id: Mapped[int | None] = mapped_column(
         BigInteger, ForeignKey("outreach.id", ondelete="SET NULL")
     )
+    enrolment: Mapped[JourneyEnrolment] = relationship(JourneyEnrolment)
 
 
 # --- Approvals ---

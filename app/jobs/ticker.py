@@ -19,6 +19,7 @@ from app.extensions import db
 from app.hits import assignment, counts, due
 from app.jobs import daily, health, processes
 from app.jobs.nudges import nudge, nudge_once
+from app.journeys import execution as journeys
 from app.leads import suppression
 from app.leads.batches import fail_abandoned
 from app.leads.upload_worker import waiting
@@ -107,6 +108,11 @@ def _deliveries(now: dt.datetime) -> None:
         nudge_once("push", "app.jobs.push.run")
 
 
+def _journeys(now: dt.datetime) -> None:
+    if journeys.due(now):
+        nudge_once("outreach", "app.jobs.journeys.run")
+
+
 def _mails(now: dt.datetime) -> None:
     if mails.has_due(now):
         mails.nudge()
@@ -174,6 +180,7 @@ STEPS = (
     Step("reports", lazy_gettext("Weekly reports"), reports.tick),
     Step("outreach", lazy_gettext("Queued outreach"), outreach.tick),
     Step("contact_statement", lazy_gettext("Statement of contacts"), _statement),
+    Step("journeys", lazy_gettext("Customers in journeys"), _journeys),
     Step("reminders", lazy_gettext("Reminders"), reminders.run_checks),
     Step("reminder_mails", lazy_gettext("Reminders by e-mail"), digest.collect),
     Step("mails", lazy_gettext("Sending e-mails"), _mails),

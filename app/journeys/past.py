@@ -21,6 +21,7 @@ from sqlalchemy import (
     case,
     cast,
     exists,
+    false,
     func,
     literal,
     literal_column,
@@ -97,8 +98,11 @@ class Past:
         found = dict(db.session.execute(query).tuples().all())
         return [found.get(int(each), "") for each in self._ids]
 
-    def world(self, journey_id: int) -> World:
-        """Return the world. Contacts that the journey itself made are left out."""
+    def world(self, apart_from: int | None, present: int | None = None) -> World:
+        """Return the world, apart from the contacts that a journey has made.
+
+        ``present`` is the moment up to which contacts count against caps, by default that of each contact.
+        """
         values = rules()
         first, last = (day + sign * _FAR for day, sign in zip(self._period, (-1, 1), strict=True))
         openings = Openings(values, calendar.current(), self._config.zone, first, last)
@@ -112,14 +116,15 @@ class Past:
             converted_at=self._converted(),
             outcomes=self._outcomes(None),
             truth=self._truth,
+            present=present,
         )
         if world.caps:
-            world.counted = self._counted(people, journey_id)
+            world.counted = self._counted(people, apart_from)
         if self._plan.remembers:
             end = dt.datetime.combine(self._period[1] + dt.timedelta(days=1), dt.time(), self._config.zone)
             made = partial(contacts.contacts_made, known_before=end)
-            world.contacted = self._told(made, journey_id)
-            world.answered = self._told(contacts.responses, journey_id)
+            world.contacted = self._told(made, apart_from)
+            world.answered = self._told(contacts.responses, apart_from)
         return world
 
     def _columns(self, query: Any) -> list[Array]:
@@ -228,7 +233,7 @@ class Past:
         ids, days = self._columns(query)
         return Moments(self._numbers(ids), self._clock.midnights(days))
 
-    def _counted(self, people: Array, journey_id: int) -> dict[str | None, Moments]:
+    def _counted(self, people: Array, apart_from: int | None) -> dict[str | None, Moments]:
         """Return the contacts that caps count, as ``compliance`` does: calls by hand among them."""
         since = self._period[0] - dt.timedelta(days=366)
         begin = dt.datetime.combine(since, dt.time(), self._config.zone)
@@ -236,7 +241,7 @@ class Past:
         made = select(Lead.id, _seconds(Outreach.reserved_at), Outreach.id, _channel(Outreach.channel))
         made = made.join(Outreach, same).where(
             *(self._among(), Outreach.reserved_at >= begin, Outreach.status != OutreachStatus.FAILED),
-            ~_made_by(journey_id, Outreach.id),
+            ~_made_by(apart_from, Outreach.id),
         )
         ids, moments, contact, channel = self._columns(made)
         hand = compliance.called_by_hand(Lead).lateral()
@@ -255,14 +260,16 @@ class Past:
             found[name] = Moments(who[channel == number], moments[channel == number])
         return {name: each for name, each in found.items() if len(each)}
 
-    def _told(self, query_of: Callable[[str | None], Any], journey_id: int) -> dict[str | None, Moments]:
+    def _told(
+        self, query_of: Callable[[str | None], Any], apart_from: int | None
+    ) -> dict[str | None, Moments]:
         """Return the contacts, or answers, that conditions ask for."""
         found = {}
         for channel in (*CHANNELS, None):
             told = query_of(channel).subquery()
             query = select(told.c.lead_id, _seconds(told.c.at)).join(Lead, Lead.id == told.c.lead_id)
             ids, moments = self._columns(
-                query.where(self._among(), ~_made_by(journey_id, told.c.outreach_id))
+                query.where(self._among(), ~_made_by(apart_from, told.c.outreach_id))
             )
             found[channel] = Moments(self._numbers(ids), moments)
         return {name: each for name, each in found.items() if len(each)}
@@ -285,8 +292,10 @@ class Past:
         return self._truths[key]
 
 
-def _made_by(journey_id: int, outreach_id: Any) -> Any:
-    """Return the criterion that a contact was made by a journey."""
+def _made_by(journey_id: int | None, outreach_id: Any) -> Any:
+    """Return the criterion that a contact was made by a journey, if one is given."""
+    if journey_id is None:
+        return false()
     return exists().where(
         JourneyStep.outreach_id == outreach_id,
         JourneyEnrolment.id == JourneyStep.enrolment_id,

@@ -245,7 +245,8 @@ def judged(plan: Plan, step: PlannedStep, batch: Batch, world: World, at: Array)
         day = world.clock.days(at)
         since = cap.first_day(day)
         if cap.channel in world.counted:
-            before = world.counted[channel].count(world.people[batch.who], world.clock.midnights(since), at)
+            upto = at if world.present is None else np.maximum(at, world.present)
+            before = world.counted[channel].count(world.people[batch.who], world.clock.midnights(since), upto)
             full = before + (recent >= since).sum(axis=0) >= cap.most
         else:
             full = recent[-1] >= since

@@ -27,7 +27,7 @@ from app.journeys.definition import (
 from app.lib.columns import integers
 from app.lib.lazy import lazy
 from app.lib.wall_clock import WallClock, date_of, number_of
-from app.models import Hit, Lead, Outcome, Product, Rule, Segment
+from app.models import Hit, HitStatus, Lead, Outcome, Product, Rule, Segment
 from app.segments.definition import segment_def
 from app.segments.evaluation import Evaluation
 from app.segments.leads import segment_criterion
@@ -82,6 +82,7 @@ def outcomes_of(bought: Bought | None) -> Select[Any]:
 def _of_hits(trigger: HitTrigger, _settings: Settings, first: int, last: int) -> tuple[Array, Array, Array]:
     query = select(Hit.lead_id, day_number(Hit.hit_date) + 1, Hit.id)
     query = query.where(Hit.hit_date.between(date_of(first - 1), date_of(last - 1)))
+    query = query.where(Hit.status != HitStatus.WITHDRAWN)
     if trigger.rules:
         query = query.join(Rule, Rule.id == Hit.rule_id).where(Rule.code.in_(trigger.rules))
     if trigger.grades:

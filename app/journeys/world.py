@@ -86,3 +86,5 @@ class World:
     outcomes: Moments | None = None
     answers: Answers = no_answers
     truth: Truth | None = None
+    #: up to when contacts count against caps; None for the moment of each contact
+    present: int | None = None

@@ -317,6 +317,8 @@ class _BatchKind:
 
 def who(batch: OutreachBatch, conditions: Sequence[str]) -> str:
     """Return how the customers or hits of a batch were selected, given the filters in words."""
+    if batch.journey_version_id is not None:
+        return _("Customers in journeys")
     if "ids" in batch.selection:
         return candidates.ticked(batch.selection["ids"])
     said = {"n": f"{batch.candidates:,}", "person": name_of(batch.created_by)}

@@ -88,14 +88,14 @@ _MOBILE = r"^1[3-9][0-9]\*{4}[0-9]{4}$"
 
 @dataclass(frozen=True)
 class Terms:
-    """The terms under which contacts are judged: channel, settings, sender and moment.
+    """The terms under which contacts are judged: channel, settings, sender (None for journeys) and moment.
 
     A person contacted after ``since`` counts as contacted by the same effort, whatever the caps say.
     """
 
     channel: str
     settings: OutreachSettings
-    sender: Staff
+    sender: Staff | None
     now: dt.datetime
     calendar: Calendar
     since: dt.datetime | None = None
@@ -125,19 +125,18 @@ def next_open(settings: OutreachSettings, calendar: Calendar, local: dt.datetime
 
 def criteria(terms: Terms) -> dict[str, ColumnElement[bool]]:
     """Return every rule that can hold a contact back, by reason, as criteria over Hit and Lead."""
-    settings = terms.settings
-    workable = or_(Hit.owner_id.is_(None), Hit.owner_id == terms.sender.id)
+    settings, sender = terms.settings, terms.sender
     return {
         "deleted": Lead.deleted_at.is_not(None),
         "withdrawn": Hit.status == HitStatus.WITHDRAWN,
-        "scope": not_(_in_scope(terms.sender)),
+        "scope": false() if sender is None else not_(_in_scope(sender)),
         "opted_out": or_(Lead.opted_out, _suppressed(terms.local.date())),
         "holdout": and_(Hit.holdout),
         "converted": or_(Hit.status == HitStatus.CONVERTED, Hit.converted.is_(True)),
         "hit_status": Hit.status.in_(settings.excluded_hit_statuses),
         "lead_status": excluded_lead(settings),
         "grade": excluded_grade(settings),
-        "owner": false() if supervises(terms.sender) else not_(workable),
+        "owner": false() if sender is None or supervises(sender) else not_(_workable_by(sender)),
         "phone": unusable_phone(terms.channel),
         "cap_channel": _capped(terms, terms.channel),
         "cap_total": _capped(terms),
@@ -183,6 +182,10 @@ def reasons(terms: Terms, *, ignore: Iterable[str] = ()) -> ColumnElement[list[s
         if reason not in ignored
     ]
     return func.array_remove(cast(array(each), ARRAY(String)), None, type_=ARRAY(String))
+
+
+def _workable_by(sender: Staff) -> ColumnElement[bool]:
+    return or_(Hit.owner_id.is_(None), Hit.owner_id == sender.id)
 
 
 def _in_scope(sender: Staff) -> ColumnElement[bool]:

@@ -77,7 +77,9 @@ def opens_after(moment: dt.datetime) -> dt.datetime | None:
 
 
 def outlasts_wait(batch: OutreachBatch, opens: dt.datetime) -> bool:
-    """Whether contact hours begin later than a confirmed batch may wait for them."""
+    """Whether contact hours begin later than a confirmed batch may wait for them; a journey's may."""
+    if batch.journey_version_id is not None:
+        return False
     started = max(filter(None, (batch.confirmed_at, batch.send_at)), default=opens)
     waited = opens.date() - started.astimezone(opens.tzinfo).date()
     return waited > dt.timedelta(days=settings.current().wait_days)

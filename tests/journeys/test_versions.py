@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from flask import Flask
+from flask_babel import force_locale
 from sqlalchemy import select
 
 from app import approvals
@@ -64,7 +65,8 @@ def test_a_person_s_version_is_in_force_after_a_second_one_approved_it(
         other = versions.journey_def(first).model_copy(update={"goal": None})
         draft = versions.add_version(journey, other, "maker")
         request = approval.submit(draft, staff("maker"), "没有目标")
-        changes = approvals.kind_named("journey_version").changes(draft.id, {})
+        with force_locale("en"):
+            changes = approvals.kind_named("journey_version").changes(draft.id, {})
         assert [tuple(each) for each in changes] == [("Goal", "outcome any", "")]
         with pytest.raises(DomainError):
             approvals.approve(request, staff("maker"))

@@ -211,6 +211,7 @@ FIELD = {
     "rows": lazy_gettext("Rows"),
     "rows_unmatched": lazy_gettext("Not on the lead list"),
     "journey_id": lazy_gettext("Journey"),
+    "journey_version_id": lazy_gettext("Journey version"),
     "rule_id": lazy_gettext("Rule"),
     "rules": lazy_gettext("Rules"),
     "saved_at": lazy_gettext("Saved at"),

@@ -1,0 +1,107 @@
+"""Contacts of journeys: queued in a batch of their own, and sent as those of every other batch.
+
+Such a batch has no sender, so that no branches limit it and no customer's owner holds it back; it takes
+contacts as long as its journey goes on.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import func, insert, select
+
+from app.extensions import db
+from app.models import (
+    JourneyVersion,
+    Lead,
+    Outreach,
+    OutreachBatch,
+    OutreachBatchStatus,
+    OutreachStatus,
+    OutreachTemplate,
+)
+
+#: a contact that is neither made nor given up
+UNDER_WAY = (OutreachStatus.QUEUED, OutreachStatus.SENDING, OutreachStatus.UNKNOWN)
+#: a contact that will not be made
+NOT_MADE = (OutreachStatus.HELD, OutreachStatus.DROPPED, OutreachStatus.FAILED)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A contact that a step of a journey asks for; ``number`` is that of the step in the customer's path."""
+
+    lead_id: int
+    hit_id: int
+    number: int
+
+
+def queue(
+    version: JourneyVersion,
+    step: str,
+    channel: str,
+    template: str,
+    wanted: Sequence[Wanted],
+    now: dt.datetime,
+) -> dict[Wanted, int]:
+    """Queue contacts. Return the id of each, and commit nothing."""
+    text = db.session.scalars(select(OutreachTemplate).where(OutreachTemplate.code == template)).one()
+    queued: dict[Wanted, int] = {}
+    for number in sorted({each.number for each in wanted}):
+        batch = _batch(version, step, channel, text.versions[0].id, number, now)
+        some = [each for each in wanted if each.number == number]
+        leads = _keys([each.lead_id for each in some])
+        rows = [
+            {
+                "batch_id": batch.id,
+                "hit_id": each.hit_id,
+                "lead_id": each.lead_id,
+                "version_id": batch.version_id,
+                "channel": channel,
+                "phone_index": leads[each.lead_id][0],
+                "id_hash": leads[each.lead_id][1],
+                "next_at": now,
+            }
+            for each in some
+        ]
+        made = insert(Outreach).values(rows).returning(Outreach.id, Outreach.hit_id)
+        by_hit = {hit: contact for contact, hit in db.session.execute(made).tuples()}
+        queued |= {each: by_hit[each.hit_id] for each in some}
+        batch.candidates += len(some)
+    return queued
+
+
+def _keys(leads: list[int]) -> dict[int, tuple[str, str]]:
+    query = select(Lead.id, Lead.phone_index, Lead.id_hash).where(Lead.id == func.any(leads))
+    return {lead: (phone, person) for lead, phone, person in db.session.execute(query).tuples()}
+
+
+def _batch(
+    version: JourneyVersion, step: str, channel: str, text_id: int, number: int, now: dt.datetime
+) -> OutreachBatch:
+    """Return the running batch of a step, locked; a customer is in it once for each time at the step."""
+    name = f"{version} {step} ({number})"
+    query = select(OutreachBatch).where(
+        OutreachBatch.journey_version_id == version.id,
+        OutreachBatch.name == name[:80],
+        OutreachBatch.version_id == text_id,
+    )
+    batch = db.session.scalar(query.with_for_update())
+    if batch is None:
+        batch = OutreachBatch(
+            name=name[:80],
+            channel=channel,
+            version_id=text_id,
+            selection={},
+            candidates=0,
+            created_by=version.activated_by or version.created_by,
+            journey_version_id=version.id,
+            confirmed_at=now,
+        )
+        db.session.add(batch)
+    batch.status, batch.finished_at, batch.spent = OutreachBatchStatus.RUNNING, None, None
+    batch.not_before, batch.waits_for = None, ""
+    db.session.flush()
+    return batch
