@@ -1,7 +1,7 @@
 """The checks of delivered rows: the engine checks them into the table `checked` of a scratch database."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -11,9 +11,9 @@ import pyarrow as pa
 from app.activity import event_types
 from app.activity.errors import RefusedFile
 from app.activity.formats.files import Fingerprint, split_ending
-from app.activity.formats.parquet_rows import ROW_NUMBER, is_plain
+from app.activity.formats.parquet_rows import ROW_NUMBER, engine_columns
 from app.activity.formats.read import read_rows, require_unchanged
-from app.activity.formats.rows import FIELDS, SCHEMA, WHITE_SPACE
+from app.activity.formats.rows import SCHEMA, WHITE_SPACE
 from app.lib.spreadsheet import printable_name
 
 log = logging.getLogger(__name__)
@@ -41,16 +41,19 @@ def clear(connection: duckdb.DuckDBPyConnection) -> None:
 
 def load(connection: duckdb.DuckDBPyConnection, file_no: int, file: Fingerprint) -> None:
     """Check all rows of a file into the scratch database, or none. Raises RefusedFile."""
-    if not (is_plain(file.path) and _load_by_engine(connection, file_no, file)):
+    fields = engine_columns(file.path)
+    if fields is None or not _load_by_engine(connection, file_no, file, fields):
         _load_by_reader(connection, file_no, file)
 
 
-def _load_by_engine(connection: duckdb.DuckDBPyConnection, file_no: int, file: Fingerprint) -> bool:
-    """Let the engine read a Parquet file, by several threads. Return whether it could.
+def _load_by_engine(
+    connection: duckdb.DuckDBPyConnection, file_no: int, file: Fingerprint, fields: Sequence[str]
+) -> bool:
+    """Let the engine read the fields of a Parquet file, by several threads. Return whether it could.
 
     Bytes that are no text or a damaged file are for the reader to judge.
     """
-    columns = (f"{ROW_NUMBER} + 1 AS line_no", *FIELDS, "CAST(NULL AS VARCHAR) AS raw")
+    columns = (f"{ROW_NUMBER} + 1 AS line_no", *fields, "CAST(NULL AS VARCHAR) AS raw")
     connection.execute("BEGIN")
     try:
         delivered = connection.read_parquet(str(file.path), file_row_number=True, hive_partitioning=False)

@@ -1,6 +1,7 @@
 """Ingest of call logs: files are checked outside the store's lock, then merged and committed under it."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from itertools import accumulate
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 from app.activity import checks, engine, request_ids, room, store
 from app.activity.cube import EVENTS, view_events, write_activity
 from app.activity.errors import ActivityError, RefusedFile
-from app.activity.formats.files import find_files, fingerprint
+from app.activity.formats.files import Fingerprint, find_files, fingerprint
 from app.activity.places import Root, place_of
 from app.activity.progress import Progress, silent
 from app.activity.rejects import write_rejects
@@ -105,14 +106,20 @@ class Ingest:
         sizes = [_size(file) for file in files]
         total = sum(sizes)
         self._require_room(files, sizes)
-        for path, done in zip(files, accumulate(sizes, initial=0), strict=False):
-            self.progress(Progress("read", done, total))
-            self.check(path)
-            if (
-                len(self.chunk) >= CHUNK_FILES
-                or sum(file.size for file in self.chunk.values()) >= CHUNK_BYTES
-            ):
-                self._commit_chunk()
+        # The next file is unpacked and identified on one core while the engine checks this one.
+        with ThreadPoolExecutor(1) as ahead:
+            following = [ahead.submit(self._identify, path) for path in files[:1]]
+            for n, (path, done) in enumerate(zip(files, accumulate(sizes, initial=0), strict=False)):
+                self.progress(Progress("read", done, total))
+                identified = following.pop()
+                wait([identified])
+                following = [ahead.submit(self._identify, path) for path in files[n + 1 : n + 2]]
+                self._check(path, identified.result)
+                if (
+                    len(self.chunk) >= CHUNK_FILES
+                    or sum(file.size for file in self.chunk.values()) >= CHUNK_BYTES
+                ):
+                    self._commit_chunk()
         self.progress(Progress("read", total, total))
         self._commit_chunk()
         return self.result
@@ -129,11 +136,17 @@ class Ingest:
 
     def check(self, path: Path) -> None:
         """Check a file, and keep its rows for the next commit unless it is refused or known."""
+        self._check(path, lambda: self._identify(path))
+
+    def _identify(self, path: Path) -> Fingerprint:
+        if self.listed and path.is_symlink():
+            raise RefusedFile("it is a link, and links in the inbox are not followed")
+        return fingerprint(path)
+
+    def _check(self, path: Path, identify: Callable[[], Fingerprint]) -> None:
         file_no = len(self.result.files)
         try:
-            if self.listed and path.is_symlink():
-                raise RefusedFile("it is a link, and links in the inbox are not followed")
-            file = fingerprint(path)
+            file = identify()
             if file.digest in self.known:
                 reason = self.known[file.digest]
                 record = FileRecord(path, "skipped", reason, digest=file.digest, size=file.size)

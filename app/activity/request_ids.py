@@ -48,7 +48,7 @@ def add(connection: duckdb.DuckDBPyConnection, writer: store.Writer, base: store
     """Add the ids in the table `checked` to the index of `base`, and find the dates that may hold them."""
     files = _Runs(writer)
     index = base.ids if files.are_intact(base.ids.runs) else store.IdIndex((), tuple(sorted(base.all_days())))
-    new = files.write(_entries(connection, "SELECT rid, day FROM checked WHERE rejected IS NULL"))
+    new = files.write(_entries(connection, "SELECT rid, day FROM checked WHERE rid IS NOT NULL"))
     days = {*index.missing}
     if new:
         days.update(*(files.days_of(new, run) for run in index.runs))
@@ -88,7 +88,9 @@ def _stored(
 
 def _entries(connection: duckdb.DuckDBPyConnection, rows: str) -> Iterator[_Part]:
     for batch in connection.sql(_ENTRIES.format(rows=rows)).to_arrow_reader(PART_ROWS):
-        yield batch.column(0).to_numpy(), batch.column(1).to_numpy()
+        # Unlike to_numpy this doesn't load pandas.
+        keys, days = map(np.from_dlpack, batch.columns)
+        yield keys.view(_KEY), days.view(_DAY)
 
 
 class _Runs:
@@ -111,7 +113,15 @@ class _Runs:
 
     def write(self, parts: Iterable[_Part]) -> store.IdRun | None:
         """Write entries in any order as a run, or nothing without any."""
-        runs = [self._write([_sorted(*part)]) for part in parts if len(part[0])]
+        runs: list[store.IdRun] = []
+        held: list[_Part] = []
+        for part in parts:
+            held.append(part)
+            if sum(len(keys) for keys, _days in held) >= PART_ROWS:
+                runs.append(self._write([_sorted(*_joined(held))]))
+                held = []
+        if any(len(keys) for keys, _days in held):
+            runs.append(self._write([_sorted(*_joined(held))]))
         return self._merged(runs) if runs else None
 
     def merge(self, runs: Sequence[store.IdRun], oldest: date) -> list[store.IdRun]:
@@ -159,11 +169,12 @@ class _Runs:
         bounds = np.array([(1 << 64) * n // count for n in range(1, count)], _KEY)
         cuts = [[0, *np.searchsorted(keys, bounds).tolist(), len(keys)] for keys, _days in opened]
         for n in range(count):
-            parts = [
-                (keys[cut[n] : cut[n + 1]], days[cut[n] : cut[n + 1]])
-                for (keys, days), cut in zip(opened, cuts, strict=True)
-            ]
-            keys, days = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+            keys, days = _joined(
+                [
+                    (keys[cut[n] : cut[n + 1]], days[cut[n] : cut[n + 1]])
+                    for (keys, days), cut in zip(opened, cuts, strict=True)
+                ]
+            )
             kept = days >= oldest
             yield _sorted(keys[kept], days[kept])
 
@@ -197,9 +208,13 @@ def _many_of_a_size(runs: Iterable[store.IdRun]) -> list[store.IdRun]:
     return next((alike for alike in sizes.values() if len(alike) >= FAN), [])
 
 
+def _joined(parts: Sequence[_Part]) -> _Part:
+    return np.concatenate([keys for keys, _days in parts]), np.concatenate([days for _keys, days in parts])
+
+
 def _sorted(keys: NDArray[np.uint64], days: NDArray[np.uint16]) -> _Part:
     """Return entries in the order of their keys, without most of those that are repeated."""
-    order = np.argsort(keys, kind="stable")
+    order = np.argsort(keys)
     keys, days = keys[order], days[order]
     repeated = (keys[1:] == keys[:-1]) & (days[1:] == days[:-1])
     if repeated.any():

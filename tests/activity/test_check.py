@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from app.activity import checks, engine, event_types
 from app.activity.formats import csv_rows
-from app.activity.formats.parquet_rows import is_plain
+from app.activity.formats.parquet_rows import engine_columns
 from app.activity.formats.rows import FIELDS, WHITE_SPACE
 from app.activity.ingest import ingest
 from app.activity.settings import EngineSettings
@@ -208,7 +208,7 @@ def test_checks_agree_with_their_definition(
         columns = {name: pa.array([one[name] for one in rows], pa.string()).cast(kind) for name in FIELDS}
         file = folder / "log.parquet"
         pq.write_table(pa.table(columns), file, row_group_size=7)
-        assert is_plain(file) == (way == "text")
+        assert (engine_columns(file) is not None) == (way == "text")
     take(folder / "store", file)
     assert found(folder / "store") == expected(rows, 2 if way == "csv" else 1)
 
@@ -228,6 +228,48 @@ def test_rows_with_quotes_are_those_without(
         patch.setattr(csv_rows, "_BYTES_PER_QUOTE", 1)
         take(folder / "store", folder / "log.csv")
     assert found(folder / "store") == expected(rows, 2)
+
+
+TIMES = [
+    *(datetime(2026, 10, 1, 23, 59, 59, part) for part in (0, 1, 120000, 123456, 999999)),
+    *(datetime(1969, 12, 31, 12, 0, 0, 500000), datetime(1999, 12, 31, 15, 59, 59), datetime(2000, 1, 1)),
+    *(datetime(2026, 11, 2, 12), datetime(2026, 11, 2, 12, 0, 1), datetime(1, 1, 1), datetime(9999, 12, 31)),
+    None,
+]
+
+
+@pytest.mark.parametrize("zone", [None, "UTC", "America/New_York"])
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns", "int96"])
+def test_timestamps_are_the_same_to_engine_and_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unit: str, zone: str | None
+) -> None:
+    least = {"s": 1_000_000, "ms": 1000}.get(unit, 1)
+    kept = [one for one in TIMES if not (one and unit in ("ns", "int96") and one.year in (1, 9999))]
+    times = [one and one.replace(microsecond=one.microsecond // least * least) for one in kept]
+    kind = pa.timestamp("us" if unit == "int96" else unit, zone)
+    columns = {name: pa.array([str(value)] * len(times)) for name, value in row().items()}
+    columns |= {
+        "request_id": pa.array([f"r{n}" for n in range(len(times))]),
+        "event_time": pa.array(times, kind),
+    }
+    file = tmp_path / "log.parquet"
+    pq.write_table(pa.table(columns), file, use_deprecated_int96_timestamps=unit == "int96")
+    assert (engine_columns(file) is None) == (unit == "ns")
+    take(tmp_path / "engine", file)
+    monkeypatch.setattr(checks, "engine_columns", lambda path: None)
+    take(tmp_path / "reader", file)
+    assert found(tmp_path / "engine") == found(tmp_path / "reader")
+    quarantined = [
+        next((tmp_path / root / "rejected").iterdir()).read_text() for root in ("engine", "reader")
+    ]
+    assert quarantined[0] == quarantined[1]
+
+
+def test_timestamps_beyond_the_calendar_are_for_the_reader(tmp_path: Path) -> None:
+    columns = {name: [value] for name, value in row().items()}
+    columns["event_time"] = pa.array([400_000_000_000_000_000], pa.timestamp("us"))
+    pq.write_table(pa.table(columns), tmp_path / "log.parquet")
+    assert take(tmp_path / "store", tmp_path / "log.parquet").as_json()["rejected"] == {"bad_event_time": 1}
 
 
 def test_white_space_is_the_same_for_everybody() -> None:

@@ -1,7 +1,8 @@
 """Rows, malformed lines and unreadable files in each format."""
 
 import gzip
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from app.activity.errors import RefusedFile
 from app.activity.formats import csv_rows, files, jsonl_rows
 from app.activity.formats.blocks import MAX_LINE_BYTES
+from app.activity.formats.rows import FIELDS
 from tests.activity.support import HEADER, csv_text, events, person, row, take, write, write_bytes
 
 GOOD = f"r1,2026-10-01 10:00:00,face_verify,I1,{person(1)},success"
@@ -238,6 +241,71 @@ def test_malformed_json_lines(root: Path, tmp_path: Path) -> None:
     result = take(root, write_bytes(tmp_path / "log.jsonl", data)).as_json()
     assert (result["accepted"], result["rejected"], result["rows"]) == (1, {"malformed_line": 7}, 8)
     assert events(root)[0]["institution"] == "42"
+
+
+USUAL = ['"a"', '""', '":"', '","', '"{"', '"}"', '" a "', '"中"']
+UNUSUAL = [
+    *("null", "1", "1.50", "-0", "1e999", "01", "true", "{}", "[]", "NaN", "Infinity", "nul"),
+    *(r'"\u00e9"', r'"\ud83d\ude00"', r'"\ud800"', r'"\udc00"', r'"x\u0000y"', r'"\n"', r'"\x"'),
+    *('"a', '"q""r"', '"a\tb"', '"\x7f"'),
+]
+MARKS = [" ", ",", ":", "{", "}", '"', "[]", "x", "null", "\n"]
+
+
+def json_line(pairs: Sequence[tuple[str, str]], comma: str, colon: str) -> str:
+    return "{" + comma.join(f'"{key}"{colon}{value}' for key, value in pairs) + "}"
+
+
+def spoilt(chance: random.Random, pairs: list[tuple[str, str]], comma: str, colon: str) -> str:
+    """Return a line that is unusual in one way."""
+    at = chance.randrange(len(pairs))
+    way = chance.choice(["value", "value", "key", "order", "mark", "text"])
+    if way == "value":
+        pairs[at] = pairs[at][0], chance.choice(UNUSUAL)
+    elif way == "key":
+        pairs[at] = chance.choice(["result", "other", r"r\u0065sult"]), pairs[at][1]
+    elif way == "order":
+        chance.shuffle(pairs)
+    line = json_line(pairs, comma, colon)
+    if way == "mark":
+        mark, other = chance.choice([(comma, colon), (colon, comma), ("{", ","), ("}", ","), (comma, " , ")])
+        places = [place for place in range(len(line)) if line.startswith(mark, place)]
+        place = chance.choice(places)
+        line = line[:place] + other + line[place + len(mark) :]
+    elif way == "text":
+        place = chance.randrange(len(line))
+        line = line[:place] + chance.choice(["", *MARKS]) + line[place + chance.randrange(2) :]
+    return line
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_json_lines_are_the_same_however_they_are_parsed(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    chance = random.Random(seed)
+    regular = 0
+    for _ in range(500):
+        keys = [*chance.sample(FIELDS, len(FIELDS)), *chance.sample(["other", ""], chance.randrange(2))]
+        comma, colon = chance.choice([(",", ":"), (", ", ": ")])
+        rows = [[(key, chance.choice(USUAL)) for key in keys] for _ in range(chance.randrange(1, 4))]
+        lines = [json_line(pairs, comma, colon) for pairs in rows]
+        if chance.random() < 0.7:
+            at = chance.randrange(len(lines))
+            lines[at] = spoilt(chance, rows[at], comma, colon)
+        block = "".join(f"{line}\n" for line in lines).encode()
+        if chance.random() < 0.02:
+            block = block.replace(b"a", b"\xff", 1)
+        regular += jsonl_rows._parse_fast(block) is not None
+        parsed = []
+        for fast in (True, False):
+            with monkeypatch.context() as patch:
+                if not fast:
+                    patch.setattr(jsonl_rows, "_parse_fast", lambda part: None)
+                try:
+                    batches = list(jsonl_rows.jsonl_batches(iter([block])))
+                    parsed.append([one for batch in batches for one in batch.to_pylist()])
+                except RefusedFile as error:
+                    parsed.append([{"refused": str(error)}])
+        assert parsed[0] == parsed[1], block
+    assert regular > 100
 
 
 def test_parquet_columns_of_other_types(root: Path, tmp_path: Path) -> None:

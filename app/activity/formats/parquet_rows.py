@@ -20,6 +20,9 @@ from app.lib.spreadsheet import printable_name
 ROW_NUMBER = "file_row_number"
 BATCH_ROWS = 50_000
 RAW_HASH_BYTES = 32
+#: formats of the engine for fractions of a second, by the unit of timestamps
+_FRACTIONS = {"ms": "%g", "us": "%f"}
+_NO_FRACTION = r"\.0+(Z?)$"
 _HEX = re.compile(rb"[0-9A-Fa-f]*")
 
 
@@ -40,27 +43,52 @@ def parquet_batches(path: Path) -> Iterator[pa.RecordBatch]:
         raise RefusedFile("it is not a valid Parquet file: %(why)s", why=str(error)) from error
 
 
-def is_plain(path: Path) -> bool:
-    """Return whether a file is Parquet and has texts, so that the engine itself reads the same rows from it.
+def engine_columns(path: Path) -> list[str] | None:
+    """Return SQL for the fields of a file from which the engine reads the same texts as this module.
 
-    The engine takes no name that is not text, and some characters for a pattern.
+    None unless it is Parquet and has texts and, in `event_time`, perhaps timestamps. The engine takes no name
+    that is not text, and some characters for a pattern.
     """
     name = str(path)
     if split_ending(path)[0] != "parquet" or not printable_name(path) == name == glob.escape(name):
-        return False
+        return None
     try:
-        with open_file(path) as stream, pq.ParquetFile(stream) as file:
+        with open_file(path) as stream, pq.ParquetFile(stream, coerce_int96_timestamp_unit="us") as file:
             columns = [file.schema.column(place) for place in range(len(file.schema))]
+            names = [column.path.lower() for column in columns]
+            if ROW_NUMBER in names or any(names.count(name) != 1 for name in FIELDS):
+                return None
+            by_name = {column.path: column for column in columns if _is_plain(column)}
+            texts = {name: name for name, column in by_name.items() if _is_plain_text(column)}
+            if "event_time" in by_name and (time := _time_text(by_name["event_time"], file.schema_arrow)):
+                texts["event_time"] = f"{time} AS event_time"
     except (RefusedFile, pa.ArrowException, OSError, ValueError):
-        return False
-    names = [column.path.lower() for column in columns]
-    texts = {column.path for column in columns if _is_plain_text(column)}
-    return ROW_NUMBER not in names and all(names.count(name) == 1 and name in texts for name in FIELDS)
+        return None
+    return [texts[name] for name in FIELDS] if texts.keys() >= set(FIELDS) else None
+
+
+def _is_plain(column: pq.ColumnSchema) -> bool:
+    return bool(column.max_repetition_level == 0 and column.max_definition_level <= 1)
 
 
 def _is_plain_text(column: pq.ColumnSchema) -> bool:
-    is_text = column.logical_type.type == "STRING" or column.converted_type == "UTF8"
-    return bool(is_text and column.max_repetition_level == 0 and column.max_definition_level <= 1)
+    return bool(column.logical_type.type == "STRING" or column.converted_type == "UTF8")
+
+
+def _time_text(column: pq.ColumnSchema, schema: pa.Schema) -> str | None:
+    """Return SQL for the text of a timestamp, None for another type. It fails beyond the year 9999."""
+    kind = schema.field(column.path).type
+    if not pa.types.is_timestamp(kind) or kind.unit not in _FRACTIONS:
+        return None
+    time, zone = ("timezone('UTC', event_time)", "Z") if kind.tz else ("event_time", "")
+    if column.physical_type == "INT96":
+        zone = "Z"
+    return f"""
+        CASE WHEN event_time IS NULL THEN NULL
+            WHEN year({time}) NOT BETWEEN 1 AND 9999 THEN error('beyond the calendar')
+            WHEN microsecond({time}) % 1000000 = 0 THEN CAST({time} AS VARCHAR) || '{zone}'
+            ELSE strftime({time}, '%Y-%m-%d %H:%M:%S.{_FRACTIONS[kind.unit]}{zone}') END
+    """
 
 
 def _check_columns(schema: pa.Schema) -> None:
@@ -149,7 +177,8 @@ def _text(column: pa.Array) -> pa.Array:
         naive = (
             column.cast(pa.timestamp(kind.unit, "UTC")).cast(pa.timestamp(kind.unit)) if kind.tz else column
         )
-        return pc.strftime(naive, format=f"%Y-%m-%d %H:%M:%S{zone}")
+        text = pc.strftime(naive, format=f"%Y-%m-%d %H:%M:%S{zone}")
+        return pc.replace_substring_regex(text, _NO_FRACTION, r"\1")
     if _is_text(kind):
         return (
             column.cast(pa.binary()).cast(pa.string(), safe=False)
