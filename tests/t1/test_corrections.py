@@ -313,6 +313,10 @@ def test_dates_are_those_that_any_window_sees(
     for widest in (12, 9):
         days = [past + dt.timedelta(days=n) for n in range(widest)]
         assert run(cli, *withdraw)["days"] == [each.isoformat() for each in days]
+        with app.app_context():
+            evaluate_days(app.config["SETTINGS"], days[-1], days[-1])
+        # Judged by its own version on its own date, whichever of the dates is evaluated.
+        assert set(session.scalars(select(Hit.status))) <= {"withdrawn"}
         session.execute(delete(Hit))
         session.commit()
         run(cli, "logs", "ingest", before, "--json")
