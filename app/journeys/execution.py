@@ -253,9 +253,10 @@ def _settle(rows: Sequence[JourneyStep], now: dt.datetime) -> None:
     ids = [row.outreach_id for row in rows]
     query = select(Outreach.id, Outreach.status, Outreach.reason).where(Outreach.id == func.any(ids))
     found = {key: (status, reason) for key, status, reason in db.session.execute(query).tuples()}
+    plans = {version: _plan(version) for version in {row.enrolment.version_id for row in rows}}
     for row in rows:
         status, reason = found.get(row.outreach_id or 0, ("dropped", "deleted"))
-        plan = _plan(row.enrolment.version_id)
+        plan = plans[row.enrolment.version_id]
         then, held = next(step.ways for step in plan.steps if step.id == row.step)
         if status in UNDER_WAY:
             row.next_at = now + SENDING
