@@ -95,7 +95,8 @@ def test_who_comes_second_changes_nothing(
     here: ObjectStore, there: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A machine that was taken for gone, as it stood still for long, finds that another one has written."""
-    files = [write(tmp_path / f"{name}.csv", [row(name)]) for name in "ab"]
+    files = [write(tmp_path / f"{name}.csv", [row(name)]) for name in "abc"]
+    take(here, files[2])
     monkeypatch.setattr(objects, "LEASE_SECONDS", 0)
     reached = store._step
 
@@ -107,9 +108,9 @@ def test_who_comes_second_changes_nothing(
     monkeypatch.setattr(store, "_step", overtake)
     with pytest.raises(ActivityError, match="another machine has written"):
         take(here, files[0])
-    assert [each["name"] for each in store.deliveries(store.snapshot(here))] == [str(files[1])]
+    assert [each["name"] for each in store.deliveries(store.snapshot(here))][1:] == [str(files[1])]
     take(here, files[0])
-    assert counts(there)["days"] == {"2026-10-01": 2}
+    assert counts(there)["days"] == {"2026-10-01": 3}
 
 
 @pytest.mark.parametrize("lost", ["manifest.json", "events"])
