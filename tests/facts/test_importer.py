@@ -260,7 +260,8 @@ def test_old_facts_are_a_workers_work_whose_failure_is_shown(
     with app.app_context():
         ticker.tick(clock.now(), done := {})
         assert set(redis.lrange("rq:queue:default", 0, -1)) == {
-            f"app-jobs-daily-{name}-0-0".encode() for name in ("facts", "control_group", "retention")
+            f"app-jobs-daily-{name}-0-0".encode()
+            for name in ("facts", "control_group", "retention", "contact_statement")
         }
         assert done.keys() >= {"facts", "control_group", "retention"}
         assert len(stored(settings)) == 2, "the ticker itself rewrites nothing"

@@ -23,9 +23,10 @@ from sqlalchemy.orm import Session
 
 from app.jobs import ticker
 from app.jobs.leases import MAX_ATTEMPTS
-from app.leads import importer, progress, upload_worker, uploads
+from app.leads import progress, upload_worker, uploads
 from app.leads.batches import GIVEN_UP_KEPT
 from app.leads.row_checker import RowChecker
+from app.leads.staging import Merge
 from app.models import Branch, ImportBatch, Lead
 from tests import clock
 from tests.conftest import Person
@@ -270,14 +271,14 @@ def test_cancelled_during_the_check_leaves_nothing(
 def test_cancelled_while_the_rows_are_written(wizard: Wizard, monkeypatch: pytest.MonkeyPatch) -> None:
     batch = wizard.checked([person(1), person(2, phone="1")])
     wizard.post("start", batch)
-    merge = importer.merge
+    finish = Merge.finish
 
     def merge_and_cancel(*args: Any, **options: Any) -> Any:
-        merged = merge(*args, **options)
+        merged = finish(*args, **options)
         assert wizard.cancel(batch).status_code == 302
         return merged
 
-    monkeypatch.setattr(importer, "merge", merge_and_cancel)
+    monkeypatch.setattr(Merge, "finish", merge_and_cancel)
     wizard.work(batch)
     assert (wizard.row(batch).status, wizard.leads(), wizard.files()) == ("cancelled", 0, [])
 
