@@ -10,8 +10,9 @@ import subprocess
 import sys
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
@@ -194,3 +195,9 @@ def other_machine(store: ObjectStore, folder: Path) -> ObjectStore:
 def environment() -> dict[str, str]:
     """Return the variables by which another process finds the server."""
     return {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+
+
+def within(environ: dict[str, str], work: Callable[..., None], *arguments: Any) -> None:
+    """Work in an environment. A fork server gives its processes that of the test which started it."""
+    os.environ.update(environ)
+    work(*arguments)

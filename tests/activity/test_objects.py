@@ -19,7 +19,7 @@ from app.activity.objects import ObjectStore
 from app.activity.spec import Condition, RuleSpec
 from app.activity.withdraw import withdraw
 from tests.activity.support import NOW, ZONE, counts, person, row, take, write
-from tests.object_storage import SECRET, Wire, new_store, other_machine, serving
+from tests.object_storage import SECRET, Wire, environment, new_store, other_machine, serving, within
 from tests.thorough import share, thorough
 
 DAY = date(2026, 10, 1)
@@ -80,7 +80,9 @@ def test_a_machine_that_waits_gets_its_turn(here: ObjectStore, there: ObjectStor
     """Two machines ingest files of one day at once; both are in, whoever was first."""
     logs = [write(tmp_path / f"{n}.csv", [row(f"{n}-{i}") for i in range(50)]) for n in range(4)]
     work = [(here, logs[:2]), (there, logs[2:])]
-    processes = [FORKS.Process(target=take, args=(root, *files)) for root, files in work]
+    processes = [
+        FORKS.Process(target=within, args=(environment(), take, root, *files)) for root, files in work
+    ]
     for process in processes:
         process.start()
     for process in processes:
@@ -160,7 +162,7 @@ def test_a_kill_at_any_step_leaves_the_old_state_or_the_new(
 ) -> None:
     take(here, write(tmp_path / "a.csv", [row("a")]))
     before, more = counts(there), write(tmp_path / "b.csv", [row("b"), row("")])
-    process = FORKS.Process(target=work_until, args=(here, more, step))
+    process = FORKS.Process(target=within, args=(environment(), work_until, here, more, step))
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
@@ -181,7 +183,7 @@ def test_a_dead_writer_of_the_same_machine_is_not_waited_for(
 ) -> None:
     monkeypatch.setattr(objects, "LEASE_SECONDS", float("inf"))
     file = write(tmp_path / "a.csv", [row("a")])
-    process = FORKS.Process(target=work_until, args=(here, file, "events written"))
+    process = FORKS.Process(target=within, args=(environment(), work_until, here, file, "events written"))
     process.start()
     process.join()
     take(here, file)
