@@ -568,12 +568,19 @@ STRANGERS = """
     SELECT 'S' || n, '客', lpad(to_hex(n), 64, '0'), '', lpad(to_hex(n), 64, '0'), ''
     FROM generate_series(1, 5000) n
 """
+THEIR_HITS = """
+    INSERT INTO hit (rule_id, version_id, lead_id, hit_date, values, score, grade, evidence, last_met_on,
+                     made_on)
+    SELECT v.rule_id, v.id, l.id, '2026-01-01', '{1}', 1, 'A', '{}', '2026-01-01', '2026-01-01'
+    FROM lead l, (SELECT id, rule_id FROM rule_version LIMIT 1) v WHERE l.lead_no LIKE 'S%'
+"""
 
 
 def test_the_hits_of_a_person_are_found_by_indexes(session: Session, world: World) -> None:
     """A batch asks for each candidate; reading all leads for one takes a second at 5 million."""
     session.execute(text(STRANGERS))
-    session.execute(text("ANALYZE lead"))
+    session.execute(text(THEIR_HITS))
+    session.execute(text("ANALYZE lead, hit"))
     session.execute(text("SET LOCAL enable_seqscan = off"))
     query = called_by_hand(session.get_one(Lead, world.ids["lead_home"]))
     words = query.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})
