@@ -77,8 +77,8 @@ def _judge(settings: Settings, correction: LogCorrection, wanted: Sequence[dt.da
     if correction.judged_at is not None:
         days = [day for day in days if day in wanted]
     untrue: list[int] = []
-    for start in range(0, len(days), DAYS_AT_ONCE):
-        untrue += _untrue(settings, days[start : start + DAYS_AT_ONCE], version, code)
+    for some in _near_each_other(days):
+        untrue += _untrue(settings, some, version, code)
     connection = db.session.connection()
     wait_for_lock(connection, Lock.HITS)
     values = {"ids": untrue, "correction": correction.id, "system": SYSTEM, "note": _note(correction)}
@@ -92,6 +92,17 @@ def _judge(settings: Settings, correction: LogCorrection, wanted: Sequence[dt.da
         db.session.execute(update(LogCorrection).where(LogCorrection.id == correction.id).values(changes))
     db.session.commit()
     return gone
+
+
+def _near_each_other(days: Sequence[dt.date]) -> list[list[dt.date]]:
+    """Return ascending dates in groups of a few weeks: whoever judges some reads all days between them."""
+    groups: list[list[dt.date]] = []
+    for day in days:
+        if groups and (day - groups[-1][0]).days < DAYS_AT_ONCE:
+            groups[-1].append(day)
+        else:
+            groups.append([day])
+    return groups
 
 
 def _note(correction: LogCorrection) -> str:
@@ -117,10 +128,8 @@ def _untrue(settings: Settings, days: Sequence[dt.date], data_batch: int, code: 
     rules = [Evaluated.of(db.session.get_one(RuleVersion, key)) for key in keys]
     by_rule = [hits.versions == key for key in keys]
     among = [_leads_by_day(hits, which, days) for which in by_rule]
-    state = prepare(
-        settings, {seen for rule in rules for day in days for seen in window(day, rule.spec.window_days)}
-    )
     width = max(rule.spec.window_days for rule in rules)
+    state = prepare(settings, set(window(days[-1], width + (days[-1] - days[0]).days)))
     # Searching takes a while, in which no transaction is left open.
     db.session.commit()
     holds = np.zeros(len(hits.ids), np.bool_)

@@ -22,6 +22,7 @@ from app.t1 import corrections
 from app.t1.deliveries import ingest_logs
 from tests.hits.test_counts import customers_agree
 from tests.rules.brute import DAY0, LEADS, Event, brute_force, clear, events, fits, met, put_in_force, rules
+from tests.rules.support import add_leads, apply_rule, calls, deliver
 from tests.thorough import examples
 
 FIRST, LAST = DAY0 + dt.timedelta(4), DAY0 + dt.timedelta(13)
@@ -159,3 +160,22 @@ def _row_versions() -> dict[int, str]:
     found = dict(db.session.execute(text("SELECT id, xmin::text FROM hit")).tuples().all())
     db.session.rollback()
     return found
+
+
+def test_days_between_dates_that_are_judged_need_not_have_been_evaluated(
+    app: Flask, session: Session, tmp_path: Path
+) -> None:
+    add_leads(session, 1)
+    deliver(app, tmp_path / "wrong", [(1, f"{day} 09:00", "A") for day in ("2026-03-01", "2026-03-16")])
+    deliver(app, tmp_path / "right", [(1, "2026-03-10 09:00", "A")])
+    apply_rule(app, calls(window_days=1))
+    with app.app_context():
+        settings = app.config["SETTINGS"]
+        days = (dt.date(2026, 3, 1), dt.date(2026, 3, 16))
+        for day in days:
+            evaluate_days(settings, day, day)
+        corrections.apply_at_once(
+            corrections.find_file(str(tmp_path / "wrong" / "0.jsonl")), "cli:x", "a test", None
+        )
+        evaluate_days(settings, days[0], days[0])
+        assert stored() == {(1, day): False for day in days}
