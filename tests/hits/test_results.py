@@ -574,13 +574,19 @@ THEIR_HITS = """
     SELECT v.rule_id, v.id, l.id, '2026-01-01', '{1}', 1, 'A', '{}', '2026-01-01', '2026-01-01'
     FROM lead l, (SELECT id, rule_id FROM rule_version LIMIT 1) v WHERE l.lead_no LIKE 'S%'
 """
+THEIR_EVENTS = """
+    INSERT INTO hit_event (hit_id, kind, from_status, to_status, person)
+    SELECT h.id, 'status', 'new', 'contacted', 'system' FROM hit h JOIN lead l ON l.id = h.lead_id
+    WHERE l.lead_no LIKE 'S%'
+"""
 
 
 def test_the_hits_of_a_person_are_found_by_indexes(session: Session, world: World) -> None:
     """A batch asks for each candidate; reading all leads for one takes a second at 5 million."""
     session.execute(text(STRANGERS))
     session.execute(text(THEIR_HITS))
-    session.execute(text("ANALYZE lead, hit"))
+    session.execute(text(THEIR_EVENTS))
+    session.execute(text("ANALYZE lead, hit, hit_event, outreach"))
     session.execute(text("SET LOCAL enable_seqscan = off"))
     query = called_by_hand(session.get_one(Lead, world.ids["lead_home"]))
     words = query.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})

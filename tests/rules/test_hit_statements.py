@@ -45,7 +45,11 @@ FILL = (
     SQL["hit_met"],
     "INSERT INTO hit_met SELECT id FROM lead WHERE id % 2 = 0",
     SQL["hit_met_analyze"],
+    # What the server knows of a table that an earlier test emptied would choose the plan.
+    "ANALYZE lead, rule_version",
 )
+#: as many as there are rules: a loop over them, or one that reads them whole, costs nothing
+VERSIONS = "rule_version"
 
 
 @pytest.fixture
@@ -67,6 +71,12 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from nodes(part)
 
 
+def innermost(plan: dict[str, Any]) -> dict[str, Any]:
+    while plan["Node Type"] in ("Memoize", "Materialize"):
+        [plan] = plan["Plans"]
+    return plan
+
+
 @pytest.mark.parametrize("name", ["hit_insert", "hit_refresh_same_day", "hit_known"])
 def test_hits_are_stored_by_sets(filled: Connection, name: str) -> None:
     rule, version = filled.execute(text("SELECT rule_id, id FROM rule_version")).one()
@@ -75,12 +85,9 @@ def test_hits_are_stored_by_sets(filled: Connection, name: str) -> None:
     for node in nodes(explained["Plan"]):
         assert not node.get("Subplan Name", "").startswith("SubPlan"), "asked for each row"
         if node["Node Type"] == "Nested Loop":
-            inner = node["Plans"][1]
-            while inner["Node Type"] in ("Memoize", "Materialize"):
-                [inner] = inner["Plans"]
-            # The versions of a handful of rules may be read whole.
-            is_looked_up = "Index Cond" in inner or inner.get("Relation Name") == "rule_version"
-            assert is_looked_up, f"{inner['Node Type']} for each row"
+            outer, inner = (innermost(part) for part in node["Plans"])
+            if VERSIONS not in (outer.get("Relation Name"), inner.get("Relation Name")):
+                assert "Index Cond" in inner, f"{inner['Node Type']} for each row"
 
 
 class Scored:
