@@ -2162,6 +2162,68 @@ class JourneyStep(Leased, Model):
     enrolment: Mapped[JourneyEnrolment] = relationship(JourneyEnrolment)
 
 
+class JourneySimulation(Attempted, Leased, Model):
+    """A simulation of a version of a journey on past days, kept with it (``app.journeys.simulations``).
+
+    ``digest`` identifies the simulated definition, because a draft may have changed since. ``result`` has the
+    figures, and those of the version in force beside them. ``answers`` to contacts are assumed: none, all, or
+    past. ``lead_numbers`` are the customers whose paths were asked for, ``calls_a_day`` is what a marketer
+    can do. ``file`` has the steps of those drawn, until retention deletes it.
+    """
+
+    __tablename__ = "journey_simulation"
+    __table_args__ = (
+        CheckConstraint("first_day <= last_day", name="ck_journey_simulation_period"),
+        CheckConstraint("progress BETWEEN 0 AND 100", name="ck_journey_simulation_progress"),
+        CheckConstraint("answers IN ('none', 'all', 'past')", name="ck_journey_simulation_answers"),
+        Index("ix_journey_simulation_open", "id", postgresql_where=text("status IN ('queued', 'running')")),
+    )
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    version_id: Mapped[int] = mapped_column(ForeignKey("journey_version.id", ondelete="CASCADE"), index=True)
+    digest: Mapped[str] = mapped_column(String(64))
+    first_day: Mapped[dt.date] = mapped_column(Date)
+    last_day: Mapped[dt.date] = mapped_column(Date)
+    answers: Mapped[str] = mapped_column(String(8))
+    calls_a_day: Mapped[int | None] = mapped_column(Integer)
+    lead_numbers: Mapped[list[str]] = mapped_column(ARRAY(String(64)), server_default="{}")
+    status: Mapped[str] = mapped_column(String(16), server_default=RunStatus.QUEUED)
+    progress: Mapped[int] = mapped_column(Integer, server_default="0")
+    result: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    file: Mapped[str | None] = mapped_column(String(255))
+    error: Mapped[Said | None] = mapped_column(SaidType)
+    requested_by: Mapped[str] = mapped_column(UserName)
+    created_at: Mapped[dt.datetime] = _now()
+    started_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    finished_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    version: Mapped[JourneyVersion] = relationship(JourneyVersion)
+
+    def __repr__(self) -> str:
+        return f"#{self.id}"
+
+
+class JourneySimulationPath(Model):
+    """The path of one customer through a simulated journey, one of a small sample.
+
+    ``kind`` and ``why`` say how it ended (``app.journeys.sample``); ``steps`` are lists of step, due, done,
+    outcome and why, moments as ISO texts. ``asked_for``: the simulation was asked to keep this customer's.
+    """
+
+    __tablename__ = "journey_simulation_path"
+    __table_args__ = (
+        Index("ix_journey_simulation_path_simulation", "simulation_id", "kind"),
+        Index("ix_journey_simulation_path_lead", "lead_id"),
+    )
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    simulation_id: Mapped[int] = mapped_column(ForeignKey("journey_simulation.id", ondelete="CASCADE"))
+    lead_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("lead.id", ondelete="CASCADE"))
+    kind: Mapped[str] = mapped_column(String(16))
+    why: Mapped[str] = mapped_column(String(40))
+    asked_for: Mapped[bool] = mapped_column(Boolean, server_default="false")
+    steps: Mapped[list[list[str | None]]] = mapped_column(JSONB)
+    simulation: Mapped[JourneySimulation] = relationship(JourneySimulation)
+    lead: Mapped[Lead] = relationship(Lead)
+
+
 # --- Approvals ---
 
 

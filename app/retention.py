@@ -19,6 +19,7 @@ from app.models import (
     ExportJob,
     Hit,
     ImportBatch,
+    JourneySimulation,
     Lead,
     LeadBefore,
     Mail,
@@ -49,6 +50,7 @@ def personal_data(engine: Engine, settings: Settings, now: dt.datetime) -> dict[
         "old_values": _purge_old_values(engine, purge_before),
         "error_files": _purge_error_files(engine, settings, files_before),
         "exports": _purge_exports(engine, settings, files_before),
+        "simulations": _purge_simulations(engine, settings, files_before),
         **_purge_messages(engine, settings, now),
         "sessions": _purge_sessions(engine, settings),
         "outcomes": _purge_outcomes(engine, settings, now),
@@ -161,6 +163,18 @@ def _purge_exports(engine: Engine, settings: Settings, before: dt.datetime) -> i
         if path.suffix == PART or path.parent.name.startswith(SCRATCH):
             path.unlink(missing_ok=True)
     return len(rows)
+
+
+def _purge_simulations(engine: Engine, settings: Settings, before: dt.datetime) -> int:
+    """Delete the files of simulations that ended before a moment; their figures are kept."""
+    due = update(JourneySimulation).where(
+        JourneySimulation.file.is_not(None), JourneySimulation.finished_at < before
+    )
+    with engine.begin() as connection:
+        count = connection.execute(due.values(file=None)).rowcount
+    for path in _files_before(settings.data_dir / "simulations", before):
+        path.unlink(missing_ok=True)
+    return count
 
 
 def _files_before(folder: Path, before: dt.datetime) -> list[Path]:

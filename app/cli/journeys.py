@@ -40,15 +40,28 @@ def journeys_check(file: Path, json_out: bool) -> None:
     type=click.Choice(["none", "all", "past"]),
     help="Who is assumed to answer: nobody, everybody, or as large a share as did before.",
 )
+@click.option(
+    "--version",
+    "number",
+    type=int,
+    help="The number of a version; by default the one in force, or the newest.",
+)
 @click.option("--rows", type=click.Path(path_type=Path), help="Write a row for each step to this CSV file.")
 @as_json
 @require_installation
 def journeys_simulate(
-    code: str, first: dt.datetime, last: dt.datetime, answers: str, rows: Path | None, json_out: bool
+    code: str,
+    first: dt.datetime,
+    last: dt.datetime,
+    answers: str,
+    number: int | None,
+    rows: Path | None,
+    json_out: bool,
 ) -> None:
     """Say what a journey would have done on past days, from what is recorded of them."""
     from app.journeys.report import simulate_past
+    from app.journeys.versions import named
 
-    period = date_range(first, last)
-    found = simulate_past(code, current_settings(), period, answers, rows)  # type: ignore[arg-type]
+    period, version = date_range(first, last), named(code, number)
+    found = simulate_past(version, current_settings(), period, answers, rows)  # type: ignore[arg-type]
     print_result(found, json_out)

@@ -15,10 +15,18 @@ from app.extensions import db
 from app.jobs.leases import Held, LeasedRows, LeaseLost
 from app.jobs.nudges import nudge
 from app.lib.database import connection_lost
-from app.models import AuditJob, Backtest, BulkJob, ExportJob, LogCorrection, RunStatus
+from app.models import (
+    AuditJob,
+    Backtest,
+    BulkJob,
+    ExportJob,
+    JourneySimulation,
+    LogCorrection,
+    RunStatus,
+)
 
 OPEN = (RunStatus.QUEUED, RunStatus.RUNNING)
-Job = TypeVar("Job", AuditJob, Backtest, BulkJob, ExportJob, LogCorrection)
+Job = TypeVar("Job", AuditJob, Backtest, BulkJob, ExportJob, JourneySimulation, LogCorrection)
 
 log = logging.getLogger(__name__)
 

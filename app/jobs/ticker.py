@@ -20,6 +20,7 @@ from app.hits import assignment, counts, due
 from app.jobs import daily, health, processes
 from app.jobs.nudges import nudge, nudge_once
 from app.journeys import execution as journeys
+from app.journeys import simulations
 from app.leads import suppression
 from app.leads.batches import fail_abandoned
 from app.leads.upload_worker import waiting
@@ -172,6 +173,11 @@ STEPS = (
     ),
     Step("bulk_changes", lazy_gettext("Queued bulk changes of leads"), lambda now: bulk.JOBS.nudge_all()),
     Step("backtests", lazy_gettext("Queued back-tests"), lambda now: backtest_jobs.JOBS.nudge_all()),
+    Step(
+        "simulations",
+        lazy_gettext("Queued simulations of journeys"),
+        lambda now: simulations.JOBS.nudge_all(),
+    ),
     Step(
         "change_log_jobs",
         lazy_gettext("Queued change log jobs"),

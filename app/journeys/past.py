@@ -6,7 +6,7 @@ Attributes of leads are as they are today; what has a moment counts from that mo
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -94,9 +94,17 @@ class Past:
 
     def lead_numbers(self) -> list[str]:
         """Return the number of each lead, as people read it."""
-        query = select(Lead.id, Lead.lead_no).where(self._among())
+        query = select(Lead.id, Lead.lead_no).where(self.among())
         found = dict(db.session.execute(query).tuples().all())
         return [found.get(int(each), "") for each in self._ids]
+
+    def lead_id(self, element: int) -> int:
+        """Return the id of the lead of an event."""
+        return int(self._ids[self.leads[element]])
+
+    def places_of(self, ids: Sequence[int]) -> Array:
+        """Return the numbers of leads that are among those of the events."""
+        return np.flatnonzero(np.isin(self._ids, np.array(ids, np.int64)))
 
     def world(self, apart_from: int | None, present: int | None = None) -> World:
         """Return the world, apart from the contacts that a journey has made.
@@ -130,7 +138,7 @@ class Past:
     def _columns(self, query: Any) -> list[Array]:
         return integers(db.session.connection(), query)
 
-    def _among(self) -> Any:
+    def among(self) -> Any:
         """Return the criterion on Lead for those of the events."""
         return Lead.id.in_(_listed(self._ids))
 
@@ -141,7 +149,7 @@ class Past:
         """Return phone, ID hash and bits of draws of each lead, as integers."""
         drawn = literal_column("('x' || left(lead.id_hash, 16))::bit(64)::bigint", BigInteger).label("bits")
         hashed = (func.hashtextextended(key, 0) for key in (Lead.phone_index, Lead.id_hash))
-        query = select(Lead.id, *hashed, drawn).where(self._among()).order_by(Lead.id)
+        query = select(Lead.id, *hashed, drawn).where(self.among()).order_by(Lead.id)
         ids, phones, hashes, bits = self._columns(query)
         order = np.argsort(ids)
         return phones[order], hashes[order], bits[order].astype(np.uint64)
@@ -153,9 +161,7 @@ class Past:
         return found
 
     def _leaving(self) -> dict[str, tuple[Array, Array | None]]:
-        deleted = select(Lead.id, _seconds(Lead.deleted_at)).where(
-            self._among(), Lead.deleted_at.is_not(None)
-        )
+        deleted = select(Lead.id, _seconds(Lead.deleted_at)).where(self.among(), Lead.deleted_at.is_not(None))
         found: dict[str, tuple[Array, Array | None]] = {
             "deleted": (self._from(*_two(self._columns(deleted)), NEVER)[self.leads], None),
             "opted_out": self._opted_out(),
@@ -174,9 +180,9 @@ class Past:
         named = or_(Suppression.phone_index == Lead.phone_index, Suppression.id_hash == Lead.id_hash)
         until = func.coalesce(_seconds(ends), literal(NEVER))
         query = select(Lead.id, _seconds(Suppression.created_at), until).join(Suppression, named)
-        ids, since, before = self._columns(query.where(self._among()))
+        ids, since, before = self._columns(query.where(self.among()))
         unlisted = ~exists().where(named)
-        flagged = self._columns(select(Lead.id).where(self._among(), Lead.opted_out, unlisted))[0]
+        flagged = self._columns(select(Lead.id).where(self.among(), Lead.opted_out, unlisted))[0]
         ids = np.concatenate([ids, flagged])
         since = np.concatenate([since, np.zeros(len(flagged), np.int64)])
         before = np.concatenate([before, np.full(len(flagged), NEVER)])
@@ -188,7 +194,7 @@ class Past:
     def _held_out(self) -> tuple[Array, Array]:
         """Return since when and until when: for good by a hit's rule, for a year in the control group."""
         query = select(ControlMember.lead_id, ControlMember.year)
-        ids, years = self._columns(query.join(Lead, Lead.id == ControlMember.lead_id).where(self._among()))
+        ids, years = self._columns(query.join(Lead, Lead.id == ControlMember.lead_id).where(self.among()))
         since, before = (self._new_year(years + after) for after in (0, 1))
         since = self._from(ids, since, NEVER)[self.leads]
         before = self._from(ids, before, 0, least=False)[self.leads]
@@ -209,7 +215,7 @@ class Past:
         grade = self._columns(self._hits(compliance.excluded_grade(values)))[0]
         found = np.where(np.isin(self._found.hits, grade), word("grade"), 0).astype(np.int16)
         for reason, criterion in (("phone", unusable), ("lead_status", excluded)):
-            ids = leads_where(and_(self._among(), criterion))
+            ids = leads_where(and_(self.among(), criterion))
             # Of several, the one that stands first among the reasons of compliance.
             weaker = found == 0 if reason == "phone" else True
             found = np.where(np.isin(self._found.leads, ids) & weaker, word(reason), found)
@@ -240,14 +246,14 @@ class Past:
         same = or_(Outreach.phone_index == Lead.phone_index, Outreach.id_hash == Lead.id_hash)
         made = select(Lead.id, _seconds(Outreach.reserved_at), Outreach.id, _channel(Outreach.channel))
         made = made.join(Outreach, same).where(
-            *(self._among(), Outreach.reserved_at >= begin, Outreach.status != OutreachStatus.FAILED),
+            *(self.among(), Outreach.reserved_at >= begin, Outreach.status != OutreachStatus.FAILED),
             ~_made_by(apart_from, Outreach.id),
         )
         ids, moments, contact, channel = self._columns(made)
         hand = compliance.called_by_hand(Lead).lateral()
         at = hand.c[0]
         by_hand = select(Lead.id, _seconds(at), cast(func.extract("epoch", at) * 1_000_000, BigInteger))
-        ids2, moments2, contact2 = self._columns(by_hand.join(hand, true()).where(self._among(), at >= begin))
+        ids2, moments2, contact2 = self._columns(by_hand.join(hand, true()).where(self.among(), at >= begin))
         who = people[self._numbers(np.concatenate([ids, ids2]))]
         moments = np.concatenate([moments, moments2])
         channel = np.concatenate([channel, np.full(len(ids2), CHANNELS.index("call"))])
@@ -268,9 +274,7 @@ class Past:
         for channel in (*CHANNELS, None):
             told = query_of(channel).subquery()
             query = select(told.c.lead_id, _seconds(told.c.at)).join(Lead, Lead.id == told.c.lead_id)
-            ids, moments = self._columns(
-                query.where(self._among(), ~_made_by(apart_from, told.c.outreach_id))
-            )
+            ids, moments = self._columns(query.where(self.among(), ~_made_by(apart_from, told.c.outreach_id)))
             found[channel] = Moments(self._numbers(ids), moments)
         return {name: each for name, each in found.items() if len(each)}
 

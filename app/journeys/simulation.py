@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.journeys.definition import Contact, Reentry
 from app.journeys.plan import CHANNELS, OVER, Plan
-from app.journeys.step import DONE, HELD, SKIPPED, WAITING, Batch, Moves, advance
+from app.journeys.step import DONE, SKIPPED, STATUSES, WAITING, Batch, Moves, advance
 from app.journeys.world import World
 from app.lib.lazy import lazy
 from app.lib.wall_clock import DAY
@@ -68,35 +68,78 @@ class Rows:
         return Rows(*(getattr(self, name)[order] for name in self.__dataclass_fields__))
 
 
-class Tally:
-    """What is counted of a simulation: people, steps by status, contacts by local day and channel."""
+@dataclass(frozen=True)
+class Callers:
+    """Who calls the customers: of each element of the world the number of a caller, of so many."""
 
-    def __init__(self, plan: Plan, world: World, first_day: int, last_day: int) -> None:
-        self._plan, self._world, self.first_day = plan, world, first_day
-        self.entered = self.goal = self.left = self.still_in = self.outside = 0
-        self.steps = np.zeros((len(plan.steps), 4), np.int64)
-        self.contacts = np.zeros((last_day - first_day + 1, len(CHANNELS)), np.int64)
-        self._goal = plan.words.index("goal")
+    of: Array
+    number: int
+
+
+class Tally:
+    """What is counted of a simulation.
+
+    ``whys`` are steps by place, status and the number of the word for why, ``contacts`` those made by local
+    day and channel, ``calls`` those by caller and local day.
+    """
+
+    def __init__(
+        self, plan: Plan, world: World, first_day: int, last_day: int, callers: Callers | None = None
+    ) -> None:
+        self._plan, self._world, self.first_day, self._callers = plan, world, first_day, callers
+        self.entered = self.outside = 0
+        days = last_day - first_day + 1
+        self.whys = np.zeros((len(plan.steps), len(STATUSES), len(plan.words)), np.int64)
+        self.contacts = np.zeros((days, len(CHANNELS)), np.int64)
+        self.calls = np.zeros((callers.number if callers else 0, days), np.int64)
+
+    @property
+    def steps(self) -> Array:
+        """Arrivals at each step by what became of them."""
+        return self.whys.sum(axis=2)
+
+    @property
+    def goal(self) -> int:
+        """How many reached the goal."""
+        return int(self.whys[:, SKIPPED, self._plan.words.index("goal")].sum())
+
+    @property
+    def left(self) -> int:
+        """How many left for another reason."""
+        return int(self.whys[:, SKIPPED].sum()) - self.goal
+
+    @property
+    def still_in(self) -> int:
+        """How many are under way at the end."""
+        return int(self.whys[:, WAITING].sum())
 
     def add(self, place: int, moves: Moves) -> None:
         """Count a step of a batch."""
-        found = np.bincount(moves.status, minlength=4)
-        self.steps[place] += found
-        self.still_in += int(found[WAITING])
-        if found[SKIPPED]:
-            goal = int(((moves.status == SKIPPED) & (moves.why == self._goal)).sum())
-            self.goal += goal
-            self.left += int(found[SKIPPED]) - goal
-        step = self._plan.steps[place]
-        if isinstance(step.definition, Contact) and found[DONE]:
-            at = moves.at if found[DONE] == len(moves.at) else moves.at[moves.status == DONE]
+        found = self._by_why(moves)
+        self.whys[place] += found
+        step, done = self._plan.steps[place], int(found[DONE].sum())
+        if isinstance(step.definition, Contact) and done:
+            made: Any = slice(None) if done == len(moves.at) else moves.status == DONE
+            at = moves.at[made]
             day = self._world.clock.days(at) - self.first_day
             self.contacts[:, step.channel] += np.bincount(day, minlength=len(self.contacts))
             self.outside += int((~self._world.openings.include(at)).sum())
+            if self._callers and CHANNELS[step.channel] == "call":
+                place_of = self._callers.of[moves.batch.who[made]] * len(self.contacts) + day
+                self.calls += np.bincount(place_of, minlength=self.calls.size).reshape(self.calls.shape)
+
+    def _by_why(self, moves: Moves) -> Array:
+        words = len(self._plan.words)
+        if moves.why.any():
+            key = moves.status * np.int16(words) + moves.why
+            return np.bincount(key, minlength=len(STATUSES) * words).reshape(len(STATUSES), words)
+        found = np.zeros((len(STATUSES), words), np.int64)
+        found[:, 0] = np.bincount(moves.status, minlength=len(STATUSES))
+        return found
 
     def merge(self, other: Tally) -> None:
         """Add what another one counted."""
-        for name in ("entered", "goal", "left", "still_in", "outside", "steps", "contacts"):
+        for name in ("entered", "outside", "whys", "contacts", "calls"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
@@ -107,30 +150,47 @@ def simulate(
     days: tuple[int, int],
     sink: Callable[[Rows], None] | None = None,
     threads: int = THREADS,
+    callers: Callers | None = None,
+    report: Callable[[int, int], None] | None = None,
 ) -> Tally:
     """Lead everybody through the journey over the days from the first to the last.
 
-    ``sink`` is given the rows of each chunk, in the order of the candidates. A single thread is the caller's.
+    ``sink`` is given the rows of each chunk, in the order of the candidates; ``report`` how many chunks are
+    done, of how many. A single thread is the caller's.
     """
-    run = _Run(plan, world, candidates, days, sink is not None)
-    total = Tally(plan, world, *days)
+    run = _Run(plan, world, candidates, days, sink is not None, callers)
+    total = Tally(plan, world, *days, callers)
     ranges = list(candidates.chunks(CHUNK))
     with ThreadPoolExecutor(threads) as pool:
         each_of = map if threads == 1 else pool.map
-        for tally, rows in each_of(lambda each: run.chunk(*each), ranges):
+        for number, (tally, rows) in enumerate(each_of(lambda each: run.chunk(*each), ranges), 1):
             total.merge(tally)
             if sink is not None and rows is not None:
                 sink(rows)
+            if report is not None:
+                report(number, len(ranges))
     return total
+
+
+def paths(plan: Plan, world: World, candidates: Candidates, days: tuple[int, int], which: Array) -> Rows:
+    """Return the steps of some candidates, as ``simulate`` finds them: all of a person, or nobody."""
+    return _Run(plan, world, candidates, days, True, None).some(which)
 
 
 class _Run:
     """One simulation; its chunks may be run at the same time."""
 
     def __init__(
-        self, plan: Plan, world: World, candidates: Candidates, days: tuple[int, int], keeps: bool
+        self,
+        plan: Plan,
+        world: World,
+        candidates: Candidates,
+        days: tuple[int, int],
+        keeps: bool,
+        callers: Callers | None,
     ) -> None:
         self._plan, self._world, self._days, self._keeps = plan, world, days, keeps
+        self._callers = callers
         self._leads, self._moments = candidates.leads, candidates.moments
         self._until = int(world.clock.midnights(np.int64(days[1] + 1))) - 1
         self._rank = plan.order()
@@ -150,7 +210,7 @@ class _Run:
 
     def chunk(self, start: int, end: int) -> tuple[Tally, Rows | None]:
         """Run the candidates of a range. Those who share a phone are run with the first of them."""
-        paths = _Paths(Tally(self._plan, self._world, *self._days), self._keeps)
+        paths = self._paths()
         alone = np.arange(start, end)
         if self._together is not None:
             alone = alone[~self._together[start:end]]
@@ -158,6 +218,22 @@ class _Run:
                 self._run_together(np.flatnonzero(self._together), paths)
         self._run_alone(alone, paths)
         return paths.tally, paths.rows()
+
+    def some(self, which: Array) -> Rows:
+        """Run some candidates. Return their rows in order."""
+        paths, together = self._paths(), self._together
+        if together is not None:
+            self._run_together(which[together[which]], paths)
+            which = which[~together[which]]
+        self._run_alone(which, paths)
+        found = paths.rows()
+        if found is None:
+            none = np.zeros(0, np.int64)
+            return Rows(none, none, none, none, none, none)
+        return found
+
+    def _paths(self) -> _Paths:
+        return _Paths(Tally(self._plan, self._world, *self._days, self._callers), self._keeps)
 
     def _run_alone(self, who: Array, paths: _Paths) -> None:
         """Let leads enter, each as often as it may, and lead them through."""
@@ -273,8 +349,3 @@ class _Paths:
         return Rows(
             *(np.concatenate([getattr(each, name) for each in self._parts]) for name in names)
         ).in_order()
-
-
-def names_of(status: int) -> str:
-    """Return the outcome of a step as the rows say it."""
-    return {WAITING: "waiting", DONE: "done", HELD: "held", SKIPPED: "skipped"}[status]

@@ -47,9 +47,17 @@ def activate(version: JourneyVersion, username: str) -> None:
     db.session.flush()
 
 
-def named(code: str) -> JourneyVersion:
-    """Return the version in force of a journey, else its newest. Raises DomainError without one."""
+def named(code: str, number: int | None = None) -> JourneyVersion:
+    """Return the version of a journey with a number, by default the one in force, else the newest.
+
+    Raises DomainError without one.
+    """
     journey = db.session.scalar(select(Journey).where(Journey.code == code))
     if journey is None or not journey.versions:
         raise DomainError("There is no journey with the code %(code)s.", code=code)
-    return journey.active_version or journey.versions[-1]
+    if number is None:
+        return journey.active_version or journey.versions[-1]
+    found = next((each for each in journey.versions if each.number == number), None)
+    if found is None:
+        raise DomainError("The journey %(code)s has no version %(number)s.", code=code, number=number)
+    return found
