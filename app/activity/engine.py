@@ -81,6 +81,8 @@ def connect(settings: EngineSettings, spill: Path, *, timezone: str = "UTC") -> 
         options["threads"] = settings.threads
     try:
         connection = duckdb.connect(config=options)
+        # DuckDB takes a process without a script, such as a forked worker, for a person at a prompt.
+        connection.execute("SET enable_progress_bar = false")
         connection.execute("SET TimeZone = $zone", {"zone": timezone})
         # A file never changes, and the statements of a connection read mostly the same ones.
         connection.execute("SET parquet_metadata_cache = true")
