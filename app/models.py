@@ -1874,6 +1874,7 @@ class OutreachStatus(StrEnum):
 class Outreach(Leased, Model):
     """A contact of a customer, or the reason why there was none.
 
+    ``hit_id`` is the hit that it is about; there is none when a journey began without one.
     ``version_id`` is its text. ``segments`` (1 for a call) and ``cost`` in yuan are stored when it is handed
     over, at the prices of that moment, and cleared if the gateway did not accept it.
     ``key`` identifies it to the gateway, which accepts a key only once. From ``reserved_at`` on it counts
@@ -1907,7 +1908,7 @@ class Outreach(Leased, Model):
     )
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     batch_id: Mapped[int] = mapped_column(ForeignKey("outreach_batch.id", ondelete="CASCADE"))
-    hit_id: Mapped[int] = mapped_column(ForeignKey("hit.id", ondelete="CASCADE"))
+    hit_id: Mapped[int | None] = mapped_column(ForeignKey("hit.id", ondelete="CASCADE"))
     lead_id: Mapped[int] = mapped_column(ForeignKey("lead.id", ondelete="CASCADE"))
     version_id: Mapped[int] = mapped_column(ForeignKey("outreach_template_version.id", ondelete="RESTRICT"))
     channel: Mapped[str] = mapped_column(String(8))
@@ -1929,7 +1930,7 @@ class Outreach(Leased, Model):
     cost: Mapped[Decimal | None] = mapped_column(Numeric(10, 4))
     version: Mapped[OutreachTemplateVersion] = relationship(OutreachTemplateVersion)
     batch: Mapped[OutreachBatch] = relationship(OutreachBatch)
-    hit: Mapped[Hit] = relationship(Hit)
+    hit: Mapped[Hit | None] = relationship(Hit)
     lead: Mapped[Lead] = relationship(Lead)
 
     def __repr__(self) -> str:

@@ -253,7 +253,8 @@ class Contacts:
         record.add_contact(row, uuid.UUID(int=self._random.getrandbits(128), version=4), at, rules)
         record.add_outcomes(row, final, outcomes)
         last = outcomes[-1][0] if outcomes else at
-        record.timelines.append(self._timeline_of(row.hit, at, final, last, started))
+        hit = db.session.get_one(Hit, row.hit_id)
+        record.timelines.append(self._timeline_of(hit, at, final, last, started))
 
     def _outcomes(self, row: Outreach) -> list[list[Any]]:
         """Draw the sandbox's outcomes of a contact. A batch's second text gets better ones."""

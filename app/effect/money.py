@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Date, and_, cast, func, select
+from sqlalchemy import Date, and_, cast, func, literal, or_, select
 
 from app.effect import report
 from app.effect.comparison import MIN_PEOPLE
@@ -112,16 +112,19 @@ def by_contact(filters: EffectFilters, name: str) -> dict[str, Part]:
 def contacted(by: Any, *criteria: Any) -> dict[Any, tuple[Arm, float]]:
     """Return the people whom contacts were sent to with what they bought, and the cost.
 
-    Both are by a column of Outreach; ``criteria`` on that or on Hit limit the contacts.
+    Both are by a column of Outreach; ``criteria`` on that or on Hit limit the contacts. What counts for a
+    contact without a hit is of any product.
     """
     day = cast(func.timezone(current_settings().timezone, Outreach.sent_at), Date)
+    live = or_(Outreach.hit_id.is_(None), Hit.live)
+    products = func.coalesce(RuleVersion.products, literal([], RuleVersion.products.type))
     people = (
-        select(by.label("part"), Hit.lead_id, day.label("day"), RuleVersion.products)
-        .distinct(by, Hit.lead_id)
-        .join(Hit, Hit.id == Outreach.hit_id)
-        .join(RuleVersion, RuleVersion.id == Hit.version_id)
-        .where(Hit.live, *criteria, Outreach.sent_at.is_not(None))
-        .order_by(by, Hit.lead_id, Outreach.sent_at, Outreach.id)
+        select(by.label("part"), Outreach.lead_id, day.label("day"), products.label("products"))
+        .distinct(by, Outreach.lead_id)
+        .outerjoin(Hit, Hit.id == Outreach.hit_id)
+        .outerjoin(RuleVersion, RuleVersion.id == Hit.version_id)
+        .where(live, *criteria, Outreach.sent_at.is_not(None))
+        .order_by(by, Outreach.lead_id, Outreach.sent_at, Outreach.id)
         .cte("people")
     )
     each = report.bought(current_settings(), people, people.c.day, conversions.days(), people.c.part).c
@@ -129,8 +132,8 @@ def contacted(by: Any, *criteria: Any) -> dict[Any, tuple[Arm, float]]:
     found = {part: report.arm(figures) for part, *figures in arms}
     costs = (
         select(by, func.sum(Outreach.cost))
-        .join(Hit, Hit.id == Outreach.hit_id)
-        .where(Hit.live, *criteria, Outreach.sent_at.is_not(None))
+        .outerjoin(Hit, Hit.id == Outreach.hit_id)
+        .where(live, *criteria, Outreach.sent_at.is_not(None))
         .group_by(by)
     )
     spent = dict(db.session.execute(costs).tuples().all())

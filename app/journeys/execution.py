@@ -1,4 +1,4 @@
-"""Journeys under way: customers who enter, and their steps as they fall due.
+"""Journeys under way: their steps as they fall due, once customers have entered (entering.py).
 
 Everything is decided by the same step function as in a simulation, of the world as it is now. A chunk of
 steps is decided and stored in one transaction, with the contacts that it asks for: a worker that dies has
@@ -8,26 +8,21 @@ done nothing. A contact is done when it was sent; until then nobody who shares t
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, exists, func, insert, or_, select, update
+from sqlalchemy import and_, exists, func, or_, select
 from sqlalchemy.orm import aliased, contains_eager
 
 from app.extensions import db
 from app.journeys.definition import (
-    Branch,
     Contact,
-    End,
-    HitTrigger,
-    JourneyDef,
-    Reentry,
-    Split,
     TagStep,
-    Wait,
 )
 from app.journeys.draw import Draw
+from app.journeys.entering import enter
 from app.journeys.past import Past
 from app.journeys.plan import OVER, Plan
 from app.journeys.step import DONE, HELD, STATUSES, WAITING, Batch, advance
@@ -40,18 +35,14 @@ from app.lib.settings import current_settings
 from app.lib.wall_clock import seconds_of
 from app.models import (
     EnrolmentStatus,
-    Hit,
-    HitStatus,
     Journey,
     JourneyEnrolment,
     JourneyStep,
     JourneyStepStatus,
     JourneyVersion,
     Lead,
-    Outcome,
     Outreach,
     OutreachEvent,
-    Rule,
     RuleStatus,
     Tag,
 )
@@ -65,23 +56,23 @@ if TYPE_CHECKING:
 else:
     np = lazy("numpy")
 
-#: steps decided in one transaction, and customers who enter in one
+#: steps decided in one transaction
 CHUNK = 1000
-#: how long after it was made a hit may still let its customer enter: evaluations commit late
-LATE = dt.timedelta(days=1)
-#: steps that can be done yet
-DOABLE = (Contact, Wait, Branch, Split, TagStep, End)
-#: how far what was told is looked at twice: it may have been committed late
-OVERLAP = dt.timedelta(minutes=1)
 #: when to look again whether a contact was sent
 SENDING = dt.timedelta(seconds=5)
+
+log = logging.getLogger(__name__)
 
 
 def work(now: dt.datetime | None = None) -> int:
     """Let customers enter and do every step that is due, committing as it goes. Return how many."""
     moment = now or clock.now()
     for journey_id in _running():
-        _enter(journey_id, moment)
+        try:
+            enter(journey_id, moment)
+        except Exception:
+            db.session.rollback()
+            log.exception("customers could not enter journey %s; the next look tries again", journey_id)
     total = 0
     while done := _move(moment):
         total += done
@@ -101,122 +92,6 @@ def _running() -> Sequence[int]:
 
 def _is_due(now: dt.datetime) -> Any:
     return and_(JourneyStep.status == JourneyStepStatus.WAITING, JourneyStep.next_at <= now)
-
-
-# -- entering -----------------------------------------------------------------------------------------
-
-
-def _enter(journey_id: int, now: dt.datetime) -> None:
-    """Let the customers of new hits enter. Commits."""
-    locked = select(Journey).where(Journey.id == journey_id).with_for_update(skip_locked=True)
-    journey = db.session.scalar(locked.execution_options(populate_existing=True))
-    if journey is None or journey.active_version is None:
-        db.session.rollback()
-        return
-    definition = journey_def(journey.active_version)
-    if isinstance(definition.trigger, HitTrigger) and can_run(definition):
-        since = max(journey.active_version.activated_at or now, (journey.entered_until or now) - LATE)
-        for hits in _chunks(_new_hits(journey, definition.trigger, since, now)):
-            _enrol(journey, definition.reentry, hits)
-    _wake(journey, now)
-    journey.entered_until = now
-    db.session.commit()
-
-
-def _wake(journey: Journey, now: dt.datetime) -> None:
-    """Look at once at those who wait and have answered, or bought, since the last time."""
-    since = (journey.entered_until or now) - OVERLAP
-    contact, mine = aliased(JourneyStep), aliased(JourneyEnrolment)
-    answered = (
-        select(contact.enrolment_id)
-        .join(OutreachEvent, OutreachEvent.outreach_id == contact.outreach_id)
-        .where(OutreachEvent.received_at >= since, OutreachEvent.outcome.in_(ANSWERED))
-    )
-    bought = (
-        select(mine.id)
-        .join(Outcome, Outcome.lead_id == mine.lead_id)
-        .where(Outcome.told_at >= since, mine.status == EnrolmentStatus.UNDER_WAY)
-    )
-    db.session.execute(
-        update(JourneyStep)
-        .where(
-            JourneyStep.enrolment_id.in_(answered.union(bought)),
-            JourneyStep.enrolment_id == JourneyEnrolment.id,
-            JourneyEnrolment.journey_id == journey.id,
-            JourneyStep.status == JourneyStepStatus.WAITING,
-            JourneyStep.next_at > now,
-            JourneyStep.outreach_id.is_(None),
-        )
-        .values(next_at=now),
-        execution_options={"synchronize_session": False},
-    )
-
-
-def can_run(definition: JourneyDef) -> bool:
-    """Whether every step of a journey can be done yet; the others can be simulated only."""
-    return all(isinstance(step, DOABLE) for step in definition.steps)
-
-
-def _new_hits(
-    journey: Journey, trigger: HitTrigger, since: dt.datetime, now: dt.datetime
-) -> list[tuple[int, int, dt.datetime]]:
-    entered = exists().where(JourneyEnrolment.journey_id == journey.id, JourneyEnrolment.hit_id == Hit.id)
-    query = select(Hit.lead_id, Hit.id, Hit.created_at).where(
-        *(Hit.created_at >= since, Hit.created_at <= now, Hit.status != HitStatus.WITHDRAWN, ~entered)
-    )
-    if trigger.rules:
-        query = query.join(Rule, Rule.id == Hit.rule_id).where(Rule.code.in_(trigger.rules))
-    if trigger.grades:
-        query = query.where(Hit.grade.in_(trigger.grades))
-    return list(db.session.execute(query.order_by(Hit.lead_id, Hit.created_at, Hit.id)).tuples())
-
-
-def _chunks(rows: list[Any]) -> list[list[Any]]:
-    return [rows[first : first + CHUNK] for first in range(0, len(rows), CHUNK)]
-
-
-def _enrol(journey: Journey, reentry: Reentry | str, hits: list[tuple[int, int, dt.datetime]]) -> None:
-    """Enrol the customers of hits who may enter at the moment of theirs."""
-    ready = _ready(journey, reentry, [lead for lead, _hit, _at in hits])
-    version = journey.active_version_id
-    rows = []
-    for lead, hit, at in hits:
-        moment = at.replace(microsecond=0)
-        if lead in ready and (ready[lead] is None or moment < ready[lead]):  # type: ignore[operator]
-            continue
-        ready[lead] = None
-        about = {"journey_id": journey.id, "version_id": version, "lead_id": lead, "hit_id": hit}
-        rows.append({**about, "entered_at": moment})
-    if not rows:
-        return
-    made = insert(JourneyEnrolment).values(rows).returning(JourneyEnrolment.id, JourneyEnrolment.entered_at)
-    first = journey_def(journey.active_version).steps[0].id  # type: ignore[arg-type]
-    steps = [
-        {"enrolment_id": key, "number": 1, "step": first, "due_at": at, "next_at": at}
-        for key, at in db.session.execute(made).tuples()
-    ]
-    db.session.execute(insert(JourneyStep), steps)
-
-
-def _ready(journey: Journey, reentry: Reentry | str, leads: list[int]) -> dict[int, dt.datetime | None]:
-    """Return when leads who entered before may enter again, None for never or not yet."""
-    query = (
-        select(
-            JourneyEnrolment.lead_id,
-            func.max(JourneyEnrolment.entered_at),
-            func.max(JourneyEnrolment.ended_at),
-            func.bool_or(JourneyEnrolment.ended_at.is_(None)),
-        )
-        .where(JourneyEnrolment.journey_id == journey.id, JourneyEnrolment.lead_id == func.any(leads))
-        .group_by(JourneyEnrolment.lead_id)
-    )
-    zone, found = current_settings().zone, dict[int, dt.datetime | None]()
-    for lead, entered, ended, is_in in db.session.execute(query).tuples():
-        found[lead] = None
-        if isinstance(reentry, Reentry) and not is_in:
-            local = entered.astimezone(zone).replace(tzinfo=None) + dt.timedelta(days=reentry.after_days)
-            found[lead] = max(local.replace(tzinfo=zone).astimezone(dt.UTC), ended)
-    return found
 
 
 # -- moving -------------------------------------------------------------------------------------------
@@ -298,7 +173,7 @@ def _decide(version_id: int, step_id: str, rows: Sequence[JourneyStep], now: dt.
             row.next_at = at
         elif moves.status[number] == DONE and isinstance(step, Contact):
             row.done_at, row.next_at = at, now
-            wanted[row.id] = Wanted(row.enrolment.lead_id, row.enrolment.hit_id or 0, row.number)
+            wanted[row.id] = Wanted(row.enrolment.lead_id, row.enrolment.hit_id, row.number)
         else:
             word = plan.words[moves.why[number]]
             _finish(row, int(moves.status[number]), at, word, plan, int(moves.way[number]))

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from flask import current_app
-from sqlalchemy import ColumnElement, Date, and_, cast, func, or_, select
+from sqlalchemy import ColumnElement, Date, and_, cast, exists, func, or_, select
 
 from app.extensions import db
-from app.models import Hit, Outreach, OutreachBatch, OutreachStatus
+from app.models import Hit, Outcome, Outreach, OutreachBatch, OutreachStatus
 from app.rules import conversions
 from app.rules.proportion import Share
 from app.segments.contacts import ANSWERED
@@ -53,7 +53,7 @@ def by_text(batch: OutreachBatch) -> dict[int, Figures]:
             count.filter(conversions.claimed()),
             count.filter(conversions.claimed(), Hit.converted.is_(True)),
         )
-        .join(Hit, Hit.id == Outreach.hit_id)
+        .outerjoin(Hit, Hit.id == Outreach.hit_id)
         .where(Outreach.batch_id == batch.id, Outreach.reserved_at.is_not(None))
         .group_by(Outreach.version_id)
     )
@@ -69,10 +69,17 @@ def by_text(batch: OutreachBatch) -> dict[int, Figures]:
 def converted() -> ColumnElement[bool]:
     """Return the criterion for contacts whose hit converted, the same for both texts.
 
-    While claims stand in: their own outcome says so, or their hit was marked on the day of contact or later.
+    Without a hit the customer's outcomes from the day of contact count, of any product. While claims stand
+    in: their own outcome says so, or their hit was marked on the day of contact or later.
     """
     if conversions.judged_by_outcomes():
-        return conversions.converted(by_outcomes=True)
+        return or_(conversions.converted(by_outcomes=True), and_(Outreach.hit_id.is_(None), _bought()))
     zone = current_app.config["SETTINGS"].timezone
     contacted, on = (cast(func.timezone(zone, at), Date) for at in (Outreach.sent_at, Hit.converted_at))
     return or_(Outreach.status == OutreachStatus.CONVERTED, and_(conversions.claimed(), on >= contacted))
+
+
+def _bought() -> ColumnElement[bool]:
+    day = cast(func.timezone(current_app.config["SETTINGS"].timezone, Outreach.sent_at), Date)
+    in_time = Outcome.on_date.between(day, day + conversions.days())
+    return exists().where(Outcome.lead_id == Outreach.lead_id, in_time)

@@ -34,7 +34,7 @@ class Wanted:
     """A contact that a step of a journey asks for; ``number`` is that of the step in the customer's path."""
 
     lead_id: int
-    hit_id: int
+    hit_id: int | None
     number: int
 
 
@@ -46,7 +46,7 @@ def queue(
     wanted: Sequence[Wanted],
     now: dt.datetime,
 ) -> dict[Wanted, int]:
-    """Queue contacts. Return the id of each, and commit nothing."""
+    """Queue contacts, at most one of a lead. Return the id of each, and commit nothing."""
     text = db.session.scalars(select(OutreachTemplate).where(OutreachTemplate.code == template)).one()
     queued: dict[Wanted, int] = {}
     for number in sorted({each.number for each in wanted}):
@@ -66,9 +66,9 @@ def queue(
             }
             for each in some
         ]
-        made = insert(Outreach).values(rows).returning(Outreach.id, Outreach.hit_id)
-        by_hit = {hit: contact for contact, hit in db.session.execute(made).tuples()}
-        queued |= {each: by_hit[each.hit_id] for each in some}
+        made = insert(Outreach).values(rows).returning(Outreach.lead_id, Outreach.id)
+        by_lead = dict(db.session.execute(made).tuples().all())
+        queued |= {each: by_lead[each.lead_id] for each in some}
         batch.candidates += len(some)
     return queued
 

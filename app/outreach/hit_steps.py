@@ -18,26 +18,30 @@ from app.models import CloseReason, Hit, HitStatus
 log = logging.getLogger(__name__)
 
 
-def contacted(hit_id: int, channel: str) -> None:
-    """Start a waiting hit after a contact was sent. Does not commit."""
-    hit = db.session.get(Hit, hit_id, populate_existing=True)
+def contacted(hit_id: int | None) -> None:
+    """Start the waiting hit, if there is one, after a contact was sent. Does not commit."""
+    hit = _hit(hit_id)
     if hit is not None and hit.status == HitStatus.WAITING:
         _try(hit, lambda: steps.start(hit, None))
 
 
-def answered(hit_id: int, outcome: str, at: dt.datetime, note: str) -> None:
-    """Take the hit's step that follows from an outcome, if the hit allows it. Does not commit."""
-    hit = db.session.get(Hit, hit_id, populate_existing=True)
+def answered(hit_id: int | None, outcome: str, at: dt.datetime, note: str) -> None:
+    """Take the hit's step that follows from an outcome, if there is one that allows it. Does not commit."""
+    hit = _hit(hit_id)
     if hit is None or outcome in ("delivered", "failed", "no_answer", "answered"):
         return
     if hit.status == HitStatus.WAITING:
-        contacted(hit_id, "")
+        contacted(hit_id)
     if outcome == "converted":
         _try(hit, lambda: steps.convert(hit, None, on=_day(hit, at), note=note))
     elif outcome == "interested" and hit.status == HitStatus.IN_PROGRESS:
         _try(hit, lambda: steps.follow_up(hit, None, note or "interested", clock.today()))
     elif outcome in ("refused", "opt_out") and hit.status in OPEN:
         _try(hit, lambda: steps.close(hit, None, _refusal(), note=note))
+
+
+def _hit(hit_id: int | None) -> Hit | None:
+    return None if hit_id is None else db.session.get(Hit, hit_id, populate_existing=True)
 
 
 def _day(hit: Hit, at: dt.datetime) -> dt.date:

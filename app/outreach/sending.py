@@ -243,7 +243,7 @@ def _lock_people(rows: Sequence[Outreach]) -> None:
 def _judge(rows: Sequence[Outreach], terms: Terms) -> dict[int, list[str]]:
     query = (
         select(Outreach.id, compliance.reasons(terms))
-        .join(Hit, Hit.id == Outreach.hit_id)
+        .outerjoin(Hit, Hit.id == Outreach.hit_id)
         .join(Lead, Lead.id == Outreach.lead_id)
         .where(Outreach.id.in_([row.id for row in rows]))
     )
@@ -327,7 +327,7 @@ def _record(row: Outreach, answer: Answer, gateway: gateways.Current) -> None:
         execution_options={"synchronize_session": False},
     )
     if updated.rowcount and answer.receipt is Receipt.ACCEPTED:  # type: ignore[attr-defined]
-        hit_steps.contacted(row.hit_id, row.channel)
+        hit_steps.contacted(row.hit_id)
 
 
 def _after(row: Outreach, answer: Answer, now: dt.datetime) -> dict[str, Any]:
@@ -390,7 +390,7 @@ def _ask(row: Outreach, now: dt.datetime) -> None:
             None,
             answer.ref[:128],
         )
-        hit_steps.contacted(row.hit_id, row.channel)
+        hit_steps.contacted(row.hit_id)
     elif answer.receipt is Receipt.REJECTED:
         _write(row, _failed("gateway"))
     elif answer.receipt is Receipt.ABSENT:

@@ -56,7 +56,7 @@ class Records:
     """A bank whose records are made in a test."""
 
     def __init__(self, cli: Callable[..., Any], session: Session, folder: Path) -> None:
-        self.cli, self.session, self.folder = cli, session, folder
+        self.cli, self.session, self.folder, self.last = cli, session, folder, LAST
 
     def apply(self, **content: Any) -> None:
         file = self.folder / "config.yaml"
@@ -136,7 +136,7 @@ class Records:
     ) -> tuple[dict[str, Any], list[list[str]]]:
         self.session.commit()
         file = self.folder / "steps.csv"
-        period = ("--from", FIRST, "--to", LAST, "--answers", answers, "--rows", file, *words)
+        period = ("--from", FIRST, "--to", self.last, "--answers", answers, "--rows", file, *words)
         result = self.cli("journeys", "simulate", code, *period, "--json")
         assert result.exit_code == 0, result.stderr
         with file.open(encoding="utf-8", newline="") as found:

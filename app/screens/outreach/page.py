@@ -510,7 +510,9 @@ def row_template(row: Outreach) -> Any:
 
 
 def row_hit(row: Outreach) -> Any:
-    """Return the hit of a contact, by rule and date."""
+    """Return the hit of a contact, by rule and date; nothing when there is none."""
+    if row.hit is None:
+        return ""
     shown = f"{row.hit.rule.name} {row.hit.hit_date}"
     if not may("can_show", "HitView"):
         return shown

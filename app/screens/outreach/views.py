@@ -462,6 +462,10 @@ class OutreachView(NamesTexts, ConsoleView):
     }
 
     def hidden_columns(self, item: Outreach) -> tuple[str, ...]:
-        """Return the segments of an SMS, which a call has not, and the report of what the product sent."""
-        told = () if item.reported_at else ("reported_at",)
-        return ("segments", *told) if item.channel == "call" else told
+        """Return what a contact has not: segments a call, a hit that of some journeys, and most a report."""
+        absent = {
+            "segments": item.channel == "call",
+            "reported_at": item.reported_at is None,
+            "caught": item.hit_id is None,
+        }
+        return tuple(name for name, missing in absent.items() if missing)
