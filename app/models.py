@@ -2121,6 +2121,12 @@ class JourneyEnrolment(Model):
     why: Mapped[str] = mapped_column(String(16), server_default="")
     entered_at: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
     ended_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    journey: Mapped[Journey] = relationship(Journey)
+    version: Mapped[JourneyVersion] = relationship(JourneyVersion)
+    lead: Mapped[Lead] = relationship("Lead")
+
+    def __repr__(self) -> str:
+        return f"#{self.id}"
 
 
 class JourneyStepStatus(StrEnum):

@@ -157,6 +157,22 @@ TABLE: dict[str, dict[str, str]] = {
         "can_submit": "AM",
         "can_compare": "AMKU",
     },
+    # 营销旅程
+    "JourneyView": {
+        "can_list": "AMKU",
+        "can_show": "AMKU",
+        "can_delete": "AM",
+    },
+    "JourneyVersionView": {
+        "can_list": "AMKU",
+        "can_show": "AMKU",
+        "can_delete": "AM",
+        "can_submit": "AM",
+    },
+    "EnrolmentView": {
+        "can_list": "AMKU",
+        "can_show": "AMKU",
+    },
     "HolidayView": {
         "can_list": "AMKU",
         "can_add": "AM",

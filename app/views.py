@@ -27,6 +27,7 @@ from app.screens.hits.work import (
     WorkSettingView,
     WorkspaceView,
 )
+from app.screens.journeys.views import EnrolmentView, JourneyVersionView, JourneyView
 from app.screens.leads.bulk import BulkJobView
 from app.screens.leads.classify import MatrixView, SegmentView, TagView
 from app.screens.leads.imports import ImportBatchView
@@ -157,6 +158,16 @@ MENU = (
             ScheduleVersionView,
             PushView,
             DeliveryView,
+        ),
+    ),
+    Area(
+        "Journeys",
+        lazy_gettext("Journeys"),
+        "fa-random",
+        (
+            JourneyView,
+            JourneyVersionView,
+            EnrolmentView,
         ),
     ),
     Area(

@@ -16,6 +16,7 @@ from app.models import (
     ExportJob,
     Hit,
     ImportBatch,
+    JourneyEnrolment,
     Lead,
     Mail,
     Outreach,
@@ -147,6 +148,16 @@ def outreach_visible_to(user: Any) -> ColumnElement[bool]:
     return Outreach.lead_id.in_(select(Lead.id).where(leads_visible_to(user)))
 
 
+def enrolments_visible_to(user: Any) -> ColumnElement[bool]:
+    """Return a criterion on JourneyEnrolment: those of leads the user may reach, or all for bank-wide roles.
+
+    Bank-wide roles see those of deleted leads too, whose names are gone from the lists.
+    """
+    if sees_whole_bank(user):
+        return true()
+    return JourneyEnrolment.lead_id.in_(select(Lead.id).where(leads_visible_to(user)))
+
+
 def batches_visible_to(user: Any) -> ColumnElement[bool]:
     """Return a criterion on OutreachBatch: the user's own, or everybody's for bank-wide roles."""
     return true() if sees_whole_bank(user) else OutreachBatch.created_by_id == user.id
@@ -208,6 +219,7 @@ _SCOPES = {
     Reminder: reminders_visible_to,
     SavedView: saved_views_visible_to,
     Outreach: outreach_visible_to,
+    JourneyEnrolment: enrolments_visible_to,
     OutreachBatch: batches_visible_to,
     OutreachTest: test_sms_visible_to,
     SandboxMessage: sandbox_visible_to,

@@ -113,6 +113,18 @@ class BacktestWidget(RenderTemplateWidget):  # type: ignore[misc]
     template = "rules/backtest.html"
 
 
+class JourneyStepsWidget(RenderTemplateWidget):  # type: ignore[misc]
+    """The drawing and the steps of a version of a journey, which load from ``url``."""
+
+    template = "journeys/steps_widget.html"
+
+
+class JourneyPathWidget(RenderTemplateWidget):  # type: ignore[misc]
+    """The ``steps`` that a customer came to in a journey."""
+
+    template = "journeys/path.html"
+
+
 class WeeklyReportWidget(RenderTemplateWidget):  # type: ignore[misc]
     """A weekly ``report`` in words."""
 

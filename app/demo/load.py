@@ -13,7 +13,7 @@ from flask_babel import force_locale
 from sqlalchemy import select, update
 
 from app.coldstart import apply_presets, presets
-from app.demo import behaviour, facts, outcomes, pending, people, pushes, staff, work
+from app.demo import behaviour, facts, journeys, outcomes, pending, people, pushes, staff, work
 from app.demo.batches import backdate
 from app.demo.contacts import Contacts
 from app.demo.provider import Provider
@@ -97,6 +97,7 @@ def _fill(progress: Say, count: int, days: int, runs: int) -> None:
         sent = pushes.push_day(day + dt.timedelta(days=1), current_settings().zone, clock.now())
         progress(f"Demo: {_outcome(run_id)}, {sent} pushes")
     _work(progress, yesterday)
+    progress(f"Demo: {journeys.create('manager', last_days[0], yesterday):,} customers in journeys")
 
 
 def _hold_out() -> None:

@@ -6,11 +6,9 @@ from typing import Any
 
 from app import approvals
 from app.approvals import Change
-from app.approvals.definitions import PERMISSION
 from app.approvals.versions import VersionKind
 from app.errors import N_
-from app.journeys import check, versions
-from app.journeys.differences import changes
+from app.journeys import check, differences, versions
 from app.models import Approval, JourneyVersion, Staff, VersionStatus
 from app.rules.definition import canonical
 
@@ -28,6 +26,13 @@ def submit(version: JourneyVersion, user: Staff, reason: str) -> Approval:
     return approvals.submit(KIND, version.id, user, reason)
 
 
+def changes(version: JourneyVersion) -> list[Change]:
+    """Return the differences between a version and the one in force."""
+    before = version.journey.active_version
+    old = versions.journey_def(before) if before else None
+    return differences.changes(old, versions.journey_def(version))
+
+
 def require_sound(version: JourneyVersion) -> None:
     """Raise DomainError for a version that can't run."""
     for each in check.problems(versions.journey_def(version), check.read_known()):
@@ -36,8 +41,7 @@ def require_sound(version: JourneyVersion) -> None:
 
 class _JourneyVersionKind(VersionKind[JourneyVersion]):
     name = KIND
-    # Journeys contact whom rules catch; until they have screens, whoever approves rules approves them.
-    permission = PERMISSION
+    permission = ("can_submit", "JourneyVersionView")
     model = JourneyVersion
     gone = N_("The version of the journey no longer exists.")
 
@@ -53,9 +57,7 @@ class _JourneyVersionKind(VersionKind[JourneyVersion]):
         return {version.created_by, *version.edited_by}
 
     def changes(self, subject_id: int, payload: dict[str, Any]) -> list[Change]:
-        version = self.version(subject_id)
-        before = version.journey.active_version
-        return changes(versions.journey_def(before) if before else None, versions.journey_def(version))
+        return changes(self.version(subject_id))
 
     def check(self, version: JourneyVersion) -> None:
         super().check(version)

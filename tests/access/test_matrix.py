@@ -236,6 +236,21 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "can_submit": post("/scheduleversionview/submit/{free_schedule_version}", reason="试点"),
         "can_compare": get("/scheduleversionview/compare/{schedule_version}"),
     },
+    "JourneyView": {
+        "can_list": get("/journeyview/list/"),
+        "can_show": get("/journeyview/show/{journey}"),
+        "can_delete": post("/journeyview/delete/{free_journey}"),
+    },
+    "JourneyVersionView": {
+        "can_list": get("/journeyversionview/list/"),
+        "can_show": get("/journeyversionview/show/{journey_version}"),
+        "can_delete": post("/journeyversionview/delete/{journey_draft}"),
+        "can_submit": post("/journeyversionview/submit/{journey_draft}", reason="试点"),
+    },
+    "EnrolmentView": {
+        "can_list": get("/enrolmentview/list/"),
+        "can_show": get("/enrolmentview/show/{enrolment_home}"),
+    },
     "HolidayView": {
         "can_list": get("/holidayview/list/"),
         "can_add": post("/holidayview/add", date="2027-01-01", kind="holiday", name="元旦"),

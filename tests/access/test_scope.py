@@ -31,6 +31,7 @@ LISTS = [
     "/hitview/list/",
     "/customerview/list/?_flt_0_state=all&psize_CustomerView=200",
     "/hitview/list/?_flt_1_status=waiting&psize_HitView=200",
+    "/enrolmentview/list/",
     "/branchview/list/",
     "/ruleview/show/{rule}",
     "/api/v1/leads/",
@@ -63,6 +64,7 @@ def test_lists_show_the_own_subtree_only(path: str, marketer: Person, world: Wor
     assert f"/leadview/show/{world.ids['lead_away']}" not in rows
     assert f"/hitview/show/{world.ids['hit_away_waiting']}" not in rows
     assert f"/customerview/show/{world.ids['lead_away']}" not in rows
+    assert f"/enrolmentview/show/{world.ids['enrolment_away']}" not in rows
     if path.startswith("/api/"):
         assert "L1002" not in rows
 
@@ -81,6 +83,7 @@ FOREIGN = [
     ("GET", "/hitview/show/{hit_away_waiting}"),
     ("GET", "/customerview/show/{lead_away}"),
     ("GET", "/customerview/open/{lead_away}"),
+    ("GET", "/enrolmentview/show/{enrolment_away}"),
     ("GET", "/branchview/show/{away}"),
     ("GET", "/api/v1/leads/{lead_away}"),
     ("GET", "/api/v1/hits/{hit_away_waiting}"),

@@ -35,6 +35,10 @@ from app.models import (
     Institution,
     InstitutionDay,
     JobRun,
+    Journey,
+    JourneyEnrolment,
+    JourneyStep,
+    JourneyVersion,
     Lead,
     LogCorrection,
     Outcome,
@@ -105,6 +109,7 @@ def _build(session: Session, settings: Settings) -> World:
         **_files(),
         **_jobs(),
         **_schedules(),
+        **_journeys(),
         "free_branch": branch(session, "FREE"),
         **_lists(),
         **_people(session, branches["home"]),
@@ -122,6 +127,10 @@ def _build(session: Session, settings: Settings) -> World:
         for status in ("waiting", "in_progress", "failed"):
             rows[f"hit_{name}_{status}"] = hit(customer, rows["version"], status)
             session.add(rows[f"hit_{name}_{status}"])
+    rows["journey"].active_version = rows["journey_version"]
+    for where in branches:
+        rows[f"enrolment_{where}"], rows[f"stop_{where}"] = enrolled(rows, rows[f"lead_{where}"])
+        session.add_all([rows[f"enrolment_{where}"], rows[f"stop_{where}"]])
     rows["outcome"] = Outcome(
         outcome_id="O-1",
         lead_id=rows["lead_home"].id,
@@ -260,6 +269,41 @@ def _schedules() -> dict[str, Any]:
     rows |= {f"{name}_version": rows[name].versions[0] for name in ("schedule", "free_schedule")}
     rows["schedule"].active_version = rows["schedule_version"]
     return rows
+
+
+def _journeys() -> dict[str, Any]:
+    """A journey in force with a draft, and one that nobody entered."""
+    rows: dict[str, Any] = {
+        "journey": journey_of("J-1", "active", "active", "draft"),
+        "free_journey": journey_of("J-2", "draft", "draft"),
+    }
+    journey_versions = rows["journey"].versions
+    return {
+        **rows,
+        "journey_version": journey_versions[0],
+        "journey_draft": journey_versions[1],
+        "free_journey_version": rows["free_journey"].versions[0],
+    }
+
+
+def journey_of(code: str, status: str, *statuses: str) -> Journey:
+    """A journey with versions of these statuses: a wait of as many days as the number of the version."""
+    made = Journey(code=code, name="中文", status=status)
+    for number, each in enumerate(statuses, 1):
+        steps = [{"id": "wait", "do": "wait", "days": number, "then": "end"}, {"id": "end", "do": "end"}]
+        spec = {"code": code, "name": "中文", "trigger": {"on": "hit"}, "steps": steps}
+        made.versions.append(JourneyVersion(number=number, status=each, spec=spec, created_by="x"))
+    return made
+
+
+def enrolled(rows: dict[str, Any], customer: Lead) -> tuple[JourneyEnrolment, JourneyStep]:
+    """A customer who waits at the first step of the journey in force."""
+    entered = dt.datetime(2026, 10, 27, 2, tzinfo=dt.UTC)
+    enrolment = JourneyEnrolment(
+        journey=rows["journey"], version=rows["journey_version"], lead=customer, entered_at=entered
+    )
+    there = {"step": "wait", "due_at": entered, "next_at": entered + dt.timedelta(days=1)}
+    return enrolment, JourneyStep(enrolment=enrolment, number=1, **there)
 
 
 def _lists() -> dict[str, Any]:

@@ -32,6 +32,9 @@ from app.models import (
     IngestFile,
     Institution,
     JobRun,
+    Journey,
+    JourneyEnrolment,
+    JourneyStep,
     Lead,
     Outcome,
     Outreach,
@@ -75,6 +78,7 @@ def test_the_whole_demo_is_loaded_once(
     check_logs(session)
     assert session.scalars(select(WeeklyReport)).one().made_at is not None
     check_contacts(session)
+    check_journeys(session)
     with app.app_context():
         check_facts(session, settings)
         check_outcomes(session)
@@ -97,6 +101,15 @@ def check_runs(session: Session) -> None:
     runs = session.scalars(select(JobRun).order_by(JobRun.day)).all()
     assert [run.status for run in runs] == [RunStatus.DONE] * RUNS
     assert runs[1].day - runs[0].day == runs[2].day - runs[1].day == dt.timedelta(days=1)
+
+
+def check_journeys(session: Session) -> None:
+    assert set(session.scalars(select(Journey.status))) == {"active", "draft"}
+    query = select(JourneyEnrolment.status, func.count()).group_by(JourneyEnrolment.status)
+    found = dict(session.execute(query).tuples().all())
+    assert {"under_way", "ended"} <= set(found)
+    waiting = session.scalar(select(func.count()).where(JourneyStep.status == "waiting"))
+    assert waiting == found["under_way"]
 
 
 def check_hits(session: Session) -> None:

@@ -67,7 +67,7 @@ def test_a_person_s_version_is_in_force_after_a_second_one_approved_it(
         request = approval.submit(draft, staff("maker"), "没有目标")
         with force_locale("en"):
             changes = approvals.kind_named("journey_version").changes(draft.id, {})
-        assert [tuple(each) for each in changes] == [("Goal", "outcome any", "")]
+        assert [tuple(each) for each in changes] == [("Goal", "buying any product", "none")]
         with pytest.raises(DomainError):
             approvals.approve(request, staff("maker"))
         assert journey.active_version is first

@@ -1,0 +1,133 @@
+"""Journeys of the demo bank, and its customers on their way through them.
+
+What happened until yesterday is what a simulation of those days says; from then on the worker goes on.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import func, insert, select
+
+from app.extensions import db
+from app.journeys import check, presets, versions
+from app.journeys.definition import JourneyDef
+from app.journeys.report import simulate_past
+from app.lib import clock
+from app.lib.settings import current_settings
+from app.models import (
+    EnrolmentStatus,
+    Hit,
+    Journey,
+    JourneyEnrolment,
+    JourneyStep,
+    JourneyStepStatus,
+    JourneyVersion,
+    Lead,
+    Rule,
+)
+
+#: preset → code, whose hits let customers enter, and whether it is in force or a draft
+JOURNEYS: dict[str, tuple[str, list[str], bool]] = {
+    "missed": ("J-RECALL", ["R-FACE-3D", "R-URGENT-1D"], True),
+    "unread": ("J-SMS-CALL", ["R-MULTI-LENDER-7D", "R-COMPARE-14D"], True),
+    "maturity": ("J-RENEW", [], False),
+}
+
+
+def create(user: str, first: dt.date, last: dt.date) -> int:
+    """Create the journeys, and lead the customers of the days through them. Return how many entered."""
+    known, entered = check.read_known(), 0
+    for preset, (code, rules, in_force) in JOURNEYS.items():
+        said = presets.stated(preset, known) | {"code": code}
+        if rules:
+            said["trigger"] |= {"rules": rules}
+        version = _stored(JourneyDef.model_validate(said), user)
+        if in_force:
+            versions.activate(version, user)
+            version.activated_at = dt.datetime.combine(first, dt.time(8), current_settings().zone)
+            db.session.flush()
+            entered += _lead_through(version, first, last)
+    db.session.commit()
+    return entered
+
+
+def _stored(definition: JourneyDef, user: str) -> JourneyVersion:
+    journey = Journey(code=definition.code, name=definition.name)
+    db.session.add(journey)
+    db.session.flush()
+    return versions.add_version(journey, definition, user)
+
+
+def _lead_through(version: JourneyVersion, first: dt.date, last: dt.date) -> int:
+    """Store what a simulation says. Return how many entered."""
+    begins = version.spec["steps"][0]["id"]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.csv"
+        simulate_past(version, current_settings(), (first, last), "past", path)
+        rows = pd.read_csv(path, keep_default_na=False, dtype=str)
+    rows["enrolment"] = (rows["step"] == begins).cumsum()
+    query = select(Lead.lead_no, Lead.id).where(Lead.lead_no.in_(set(rows["lead_no"])))
+    leads = dict(db.session.execute(query).tuples().all())
+    hits = _hits(version, list(leads.values()))
+    for _number, path_rows in rows.groupby("enrolment"):
+        _store(version, leads[path_rows["lead_no"].iloc[0]], hits, path_rows.to_dict("records"))
+    return int(rows["enrolment"].max()) if len(rows) else 0
+
+
+def _hits(version: JourneyVersion, leads: list[int]) -> dict[int, int]:
+    """Return the first hit of each lead by a rule of the journey."""
+    query = (
+        select(Hit.lead_id, func.min(Hit.id))
+        .join(Rule, Rule.id == Hit.rule_id)
+        .where(Hit.lead_id.in_(leads), Rule.code.in_(version.spec["trigger"]["rules"]))
+        .group_by(Hit.lead_id)
+    )
+    return dict(db.session.execute(query).tuples().all())
+
+
+def _store(version: JourneyVersion, lead: int, hits: dict[int, int], rows: list[Any]) -> None:
+    last = rows[-1]
+    over = last["outcome"] != JourneyStepStatus.WAITING
+    left = last["outcome"] == JourneyStepStatus.SKIPPED
+    status = EnrolmentStatus.UNDER_WAY
+    if over:
+        status = EnrolmentStatus.ENDED
+    if left:
+        status = EnrolmentStatus.GOAL if last["why"] == "goal" else EnrolmentStatus.LEFT
+    enrolment = JourneyEnrolment(
+        journey_id=version.journey_id,
+        version_id=version.id,
+        lead_id=lead,
+        hit_id=hits.get(lead),
+        status=status,
+        why=last["why"] if left else "",
+        entered_at=_moment(rows[0]["due_at"]),
+        ended_at=_moment(last["done_at"]) if over else None,
+    )
+    db.session.add(enrolment)
+    db.session.flush()
+    db.session.execute(
+        insert(JourneyStep),
+        [
+            {
+                "enrolment_id": enrolment.id,
+                "number": number,
+                "step": row["step"],
+                "status": row["outcome"],
+                "why": row["why"].removesuffix(" (assumed)"),
+                "due_at": _moment(row["due_at"]),
+                "done_at": _moment(row["done_at"]) if row["done_at"] else None,
+                "next_at": None if row["done_at"] else clock.now(),
+            }
+            for number, row in enumerate(rows, 1)
+        ],
+    )
+
+
+def _moment(text: str) -> dt.datetime:
+    return dt.datetime.fromisoformat(text)

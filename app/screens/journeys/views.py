@@ -1,0 +1,219 @@
+"""The screens of journeys, their versions, and the customers who go through them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import render_template, url_for
+from flask_appbuilder import expose, has_access, permission_name
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+from wtforms import StringField
+
+from app import labels
+from app.console import formats
+from app.console import versions as version_views
+from app.console.access import may
+from app.console.table import Link
+from app.console.urls import list_url
+from app.console.versions import SubmitsVersions
+from app.console.view import ConsoleView
+from app.console.widgets import JourneyPathWidget, JourneyStepsWidget
+from app.extensions import db
+from app.journeys import approval, drafts
+from app.models import Journey, JourneyEnrolment, JourneyVersion
+from app.screens.journeys import page
+from app.screens.journeys.filters import AtStep, ByCustomer
+from app.screens.journeys.labels import ENROLMENT
+
+
+class JourneyVersionView(SubmitsVersions, ConsoleView):
+    """Versions of journeys: drafts, which can be edited and submitted, the one in force, and earlier ones."""
+
+    model = JourneyVersion
+    approval = approval
+    computed = {
+        "head": page.version_head,
+        "difference": page.difference,
+    }
+    base_permissions = ["can_list", "can_show", "can_delete", "can_submit"]
+    about = lazy_gettext("All versions of the journeys: drafts, submitted, in force and former ones.")
+    empty_next = ("JourneyView",)
+    empty_hint = lazy_gettext("No version yet. Add a journey, which begins with a draft.")
+    list_title = lazy_gettext("Journey versions")
+    show_title = lazy_gettext("Journey version")
+    # Required by Flask-AppBuilder but unused: the editor is not a generated form.
+    add_columns = edit_columns = ["status"]
+    list_columns = ["journey", "number", "status", "head", "created_by", "created_at"]
+    order_columns = ["number", "status", "created_at"]
+    search_columns = ["journey", "status"]
+    filter_choices = {"status": labels.VERSION_STATUS}
+    show_columns = [
+        *("journey", "number", "status", "head", "difference"),
+        *("created_by", "created_at", "activated_by", "activated_at"),
+    ]
+    label_columns = version_views.WORDS | {
+        "journey": lazy_gettext("Journey"),
+        "head": lazy_gettext("Meaning"),
+        "difference": lazy_gettext("Changes from the version in force"),
+    }
+    formatters_columns = version_views.FORMATS | {"head": formats.clip}
+
+    def show_links(self, item: JourneyVersion) -> list[Link]:
+        """Return the links to submission or its request, and to the customers of the version."""
+        return [*self.submit_links(item), *customer_links(version=item.id)]
+
+    def hidden_columns(self, item: JourneyVersion) -> tuple[str, ...]:
+        """Return the difference of the version in force, which has none."""
+        return ("difference",) if item.journey.active_version is item else ()
+
+    def remove(self, item: JourneyVersion) -> None:
+        """Delete a draft, and the journey with its only version."""
+        if len(item.journey.versions) == 1:
+            drafts.delete(item.journey)
+        else:
+            db.session.delete(item)
+
+    def _get_show_widget(self, pk: Any, item: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        shown: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)
+        return shown | steps_widgets(item)
+
+    @expose("/steps/<row_id:pk>", methods=["GET"])
+    @has_access
+    @permission_name("show")
+    def steps(self, pk: int) -> Any:
+        """Return the steps of the version with the numbers of their customers, loaded by the page."""
+        return render_template("journeys/stops.html", **page.stops(self._row(pk)))
+
+
+def steps_widgets(version: JourneyVersion) -> dict[str, Any]:
+    """Return the widgets of a page that shows the steps of a version."""
+    widget = JourneyStepsWidget(url=url_for("JourneyVersionView.steps", pk=version.id))
+    return {"more": [widget], "scripts": ["journey_shown"]}
+
+
+def customer_links(**filters: Any) -> list[Link]:
+    """Return the link to the customers of a journey or version."""
+    if not may("can_list", "EnrolmentView"):
+        return []
+    return [Link(_("Customers in it"), list_url("EnrolmentView", **filters))]
+
+
+class JourneyView(ConsoleView):
+    """营销旅程: the journeys."""
+
+    model = Journey
+    computed = {
+        "trigger": page.trigger,
+        "sentence": page.sentence,
+        "under_way": page.under_way,
+        "entered": page.entered,
+        "reached": page.reached,
+    }
+    number_columns = frozenset({"under_way", "entered", "reached"})
+    related_views = [JourneyVersionView]
+    about = lazy_gettext("Contacts, waits and branches that customers go through by themselves.")
+    empty_hint = lazy_gettext("No journey yet. Add one from a preset, and put it in force.")
+    list_title = lazy_gettext("Journeys")
+    show_title = lazy_gettext("Journey")
+    add_title = lazy_gettext("Add journey")
+    base_order = ("code", "asc")
+    add_columns = edit_columns = ["name"]
+    list_columns = [
+        *("code", "name", "status", "active_version", "trigger"),
+        *("under_way", "entered", "reached"),
+    ]
+    order_columns = ["code", "name", "status"]
+    search_columns = ["name", "code", "status"]
+    filter_choices = {"status": labels.VERSION_STATUS}
+    show_columns = [
+        *("code", "name", "status", "active_version", "sentence"),
+        *("entered", "under_way", "reached", "created_at"),
+    ]
+    label_columns = {
+        "code": lazy_gettext("Code"),
+        "name": lazy_gettext("Name"),
+        "status": lazy_gettext("Status"),
+        "active_version": lazy_gettext("Version in force"),
+        "trigger": lazy_gettext("Who enters"),
+        "sentence": lazy_gettext("Meaning"),
+        "under_way": lazy_gettext("Under way"),
+        "entered": lazy_gettext("Entered"),
+        "reached": lazy_gettext("Reached the goal"),
+        "created_at": lazy_gettext("Created"),
+    }
+    formatters_columns = {
+        "code": formats.code,
+        "status": formats.tag(labels.VERSION_STATUS, "version"),
+        "trigger": formats.clip,
+        "created_at": formats.when,
+    }
+    base_permissions = ["can_list", "can_show", "can_delete"]
+
+    def _page(self, list_filters: Any, order: Any, page_number: int, size: int) -> tuple[int, list[Any], int]:
+        count, rows, number = super()._page(list_filters, order, page_number, size)
+        page.load_counts(rows)
+        return count, rows, number
+
+    def show_links(self, item: Journey) -> list[Link]:
+        """Return the link to the journey's customers."""
+        return customer_links(journey=item.id)
+
+    def _get_show_widget(self, pk: Any, item: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        shown: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)
+        return shown | steps_widgets(page.shown_version(item))
+
+    def remove(self, item: Any) -> None:
+        """Delete the journey. Raises DomainError when customers entered it, or it was in force."""
+        drafts.delete(item)
+
+
+class EnrolmentView(ConsoleView):
+    """旅程客户: the customers who go, or went, through journeys."""
+
+    model = JourneyEnrolment
+    base_permissions = ["can_list", "can_show"]
+    computed = {"here": page.here}
+    special_filters = {"name": ByCustomer, "at": AtStep}
+    search_form_extra_fields = {"name": StringField(), "at": StringField()}
+    list_title = lazy_gettext("Customers in journeys")
+    show_title = lazy_gettext("Customer in a journey")
+    about = lazy_gettext("Who goes through a journey, where they stand, and how it ended.")
+    empty_next = ("JourneyView",)
+    empty_hint = lazy_gettext("Nobody has entered yet.")
+    add_columns = edit_columns = ["status"]
+    list_columns = ["lead", "version", "status", "here", "entered_at", "ended_at"]
+    order_columns = ["entered_at"]
+    search_columns = ["name", "journey", "status", "version", "at", "entered_at"]
+    filter_choices = {"status": ENROLMENT}
+    show_columns = ["lead", "journey", "version", "status", "here", "entered_at", "ended_at"]
+    label_columns = {
+        "name": lazy_gettext("Customer"),
+        "lead": lazy_gettext("Customer"),
+        "journey": lazy_gettext("Journey"),
+        "version": lazy_gettext("Version"),
+        "status": lazy_gettext("Status"),
+        "here": lazy_gettext("Stands at, or why they left"),
+        "at": lazy_gettext("At the step"),
+        "entered_at": lazy_gettext("Entered"),
+        "ended_at": lazy_gettext("Ended"),
+    }
+    formatters_columns = {
+        "status": formats.tag(ENROLMENT, "enrolment"),
+        "here": formats.clip,
+        "entered_at": formats.when,
+        "ended_at": formats.when,
+    }
+
+    def heading(self, item: JourneyEnrolment) -> str:
+        """Return the customer and the version."""
+        return _("%(customer)s in %(version)s", customer=str(item.lead), version=str(item.version))
+
+    def _page(self, list_filters: Any, order: Any, page_number: int, size: int) -> tuple[int, list[Any], int]:
+        count, rows, number = super()._page(list_filters, order, page_number, size)
+        page.load_here(rows)
+        return count, rows, number
+
+    def _get_show_widget(self, pk: Any, item: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        shown: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)
+        return shown | {"more": [JourneyPathWidget(steps=page.path(item))]}
