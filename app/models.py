@@ -1134,6 +1134,7 @@ class PushStatus(StrEnum):
 class Push(Model):
     """A sending of hits by a schedule: its nominal slot, when it was sent, and its outcome.
 
+    One of ``journey_version_id`` has customers instead of hits: those who came to a step of a journey.
     ``missed`` counts the earlier slots lost in an outage, whose hits went with it. A test has no hits, and
     its slot is only the time of sending.
     """
@@ -1145,12 +1146,20 @@ class Push(Model):
         Index("ix_push_open", "id", postgresql_where=text("status = 'open'")),
         CheckConstraint("status IN ('empty', 'open', 'done', 'failed')", name="ck_push_status"),
         CheckConstraint("outcome IN ('send', 'delayed')", name="ck_push_outcome"),
-        CheckConstraint("is_test OR version_id IS NOT NULL", name="ck_push_version"),
+        CheckConstraint(
+            "is_test OR version_id IS NOT NULL OR journey_version_id IS NOT NULL", name="ck_push_version"
+        ),
+        Index(
+            "ix_push_journey", "journey_version_id", postgresql_where=text("journey_version_id IS NOT NULL")
+        ),
     )
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     schedule_id: Mapped[int | None] = mapped_column(ForeignKey("schedule.id", ondelete="CASCADE"))
     version_id: Mapped[int | None] = mapped_column(
         ForeignKey("schedule_version.id", ondelete="CASCADE"), index=True
+    )
+    journey_version_id: Mapped[int | None] = mapped_column(
+        ForeignKey("journey_version.id", ondelete="CASCADE")
     )
     slot: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
     at: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
@@ -1164,6 +1173,7 @@ class Push(Model):
     created_at: Mapped[dt.datetime] = _now()
     schedule: Mapped[Schedule | None] = relationship(Schedule)
     version: Mapped[ScheduleVersion | None] = relationship(ScheduleVersion)
+    journey_version: Mapped[JourneyVersion | None] = relationship("JourneyVersion")
 
     def __repr__(self) -> str:
         return f"#{self.id}"
@@ -1193,7 +1203,8 @@ class Delivery(Leased, Model):
     """A message of a push to one target, with the hits ``first_hit`` to ``last_hit`` of the push.
 
     ``uid`` is the message's id for the receiver, the same for every attempt. The message is built from the
-    hits when it is sent, so that no copy of customers' data is stored.
+    hits when it is sent, so that no copy of customers' data is stored; that of a journey from the steps that
+    name the delivery.
     """
 
     __tablename__ = "delivery"
@@ -2143,6 +2154,7 @@ class JourneyStep(Leased, Model):
     """A step that an enrolment came to at ``due_at``; ``number`` counts its steps.
 
     A waiting one is looked at again at ``next_at``. ``why`` is the way that was taken, or the reason.
+    ``outreach_id`` is the contact that it asked for, ``delivery_id`` its message to a system of the bank.
     """
 
     __tablename__ = "journey_step"
@@ -2151,6 +2163,7 @@ class JourneyStep(Leased, Model):
         Index("ix_journey_step_due", "next_at", postgresql_where=text("status = 'waiting'")),
         Index("ix_journey_step_leased", "lease_until", postgresql_where=text("status = 'working'")),
         Index("ix_journey_step_outreach", "outreach_id", postgresql_where=text("outreach_id IS NOT NULL")),
+        Index("ix_journey_step_delivery", "delivery_id", postgresql_where=text("delivery_id IS NOT NULL")),
     )
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     enrolment_id: Mapped[int] = mapped_column(
@@ -2165,6 +2178,9 @@ class JourneyStep(Leased, Model):
     done_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     outreach_id: Mapped[int | None] = mapped_column(
         BigInteger, ForeignKey("outreach.id", ondelete="SET NULL")
+    )
+    delivery_id: Mapped[int | None] = mapped_column(
+        BigInteger, ForeignKey("delivery.id", ondelete="SET NULL")
     )
     enrolment: Mapped[JourneyEnrolment] = relationship(JourneyEnrolment)
 

@@ -77,8 +77,48 @@ class HitLine:
 
 
 @dataclass(frozen=True)
+class CustomerLine:
+    """A customer who came to a step of a journey, without name, clear phone number or ID."""
+
+    lead_no: str
+    phone: str
+    branch: str
+    opted_out: bool
+    #: when the step was due, and when the customer entered the journey
+    at: dt.datetime
+    entered_at: dt.datetime
+    #: the hit that started the journey, if one did
+    hit: int | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the customer as in a webhook's body."""
+        return {
+            "lead_no": self.lead_no,
+            "phone_masked": self.phone,
+            "branch": self.branch,
+            "opted_out": self.opted_out,
+            "at": self.at.isoformat(),
+            "entered_at": self.entered_at.isoformat(),
+            "hit": self.hit,
+        }
+
+
+@dataclass(frozen=True)
+class JourneyPlace:
+    """The step of a journey that customers came to."""
+
+    code: str
+    name: str
+    version: int
+    step: str
+
+
+@dataclass(frozen=True)
 class Message:
-    """The message of a delivery. The ``id`` is the same for all attempts."""
+    """The message of a delivery: hits, or customers at a step of a ``journey``.
+
+    The ``id`` is the same for all attempts.
+    """
 
     id: str
     push_id: int
@@ -91,6 +131,8 @@ class Message:
     parts: int = 1
     total: int = 0
     test: bool = False
+    journey: JourneyPlace | None = None
+    customers: Sequence[CustomerLine] = ()
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,16 @@ from flask_babel import lazy_gettext
 from pydantic import Field, field_validator
 from standardwebhooks import Webhook as Signer
 
-from app.channels.base import ChannelSettings, Limits, Message, PermanentError, Sent, TemporaryError, Words
+from app.channels.base import (
+    ChannelSettings,
+    JourneyPlace,
+    Limits,
+    Message,
+    PermanentError,
+    Sent,
+    TemporaryError,
+    Words,
+)
 from app.channels.guard import AllowedHosts, NotAllowed, parts, sender
 from app.errors import AS_IT_IS, N_, FieldError, Said
 from config import Settings
@@ -81,6 +90,8 @@ class Webhook:
 
 def content(message: Message) -> dict[str, Any]:
     """Return the body of a webhook."""
+    if message.journey is not None:
+        return _of_journey(message, message.journey)
     return {
         "type": "hits.pushed",
         "timestamp": message.slot.isoformat(),
@@ -94,6 +105,25 @@ def content(message: Message) -> dict[str, Any]:
             "parts": message.parts,
             "total": message.total,
             "hits": [hit.as_json() for hit in message.hits],
+        },
+    }
+
+
+def _of_journey(message: Message, place: JourneyPlace) -> dict[str, Any]:
+    return {
+        "type": "journey.step",
+        "timestamp": message.slot.isoformat(),
+        "test": message.test,
+        "data": {
+            "push": message.push_id,
+            "journey": place.code,
+            "journey_name": place.name,
+            "version": place.version,
+            "step": place.step,
+            "part": message.part,
+            "parts": message.parts,
+            "total": message.total,
+            "customers": [each.as_json() for each in message.customers],
         },
     }
 

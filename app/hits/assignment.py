@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from flask_appbuilder.security.sqla.models import Role
 from flask_babel import gettext as _
@@ -79,20 +79,28 @@ def auto_assign(now: dt.datetime) -> int:
     if not setting.auto_assign or not try_lock(db.session(), Lock.ASSIGNMENT):
         db.session.rollback()
         return 0
-    workloads = _workloads()
-    with_room = [path for path, workload in workloads.items() if workload[0][0] < setting.most_open]
-    assignments = []
-    for customer_id, path in _unclaimed(with_room):
-        assignee = _next_assignee(workloads, path, setting.most_open)
-        if assignee is not None:
-            assignments.append((customer_id, assignee))
-    next_on = today(now) + dt.timedelta(days=setting.respond_days)
-    count = _store(assignments, next_on) if assignments else 0
+    count = _assign(today(now) + dt.timedelta(days=setting.respond_days))
     db.session.commit()
     return count
 
 
-def _unclaimed(with_room: list[str]) -> list[tuple[int, str]]:
+def assign(leads: Sequence[int], next_on: dt.date) -> None:
+    """Assign those of some customers whom nobody has, in the same way. Does not commit."""
+    _assign(next_on, Customer.id == func.any(list(leads)))
+
+
+def _assign(next_on: dt.date, *among: ColumnElement[bool]) -> int:
+    workloads, most = _workloads(), work_setting().most_open
+    with_room = [path for path, workload in workloads.items() if workload[0][0] < most]
+    assignments = []
+    for customer_id, path in _unclaimed(with_room, *among):
+        assignee = _next_assignee(workloads, path, most)
+        if assignee is not None:
+            assignments.append((customer_id, assignee))
+    return _store(assignments, next_on) if assignments else 0
+
+
+def _unclaimed(with_room: list[str], *among: ColumnElement[bool]) -> list[tuple[int, str]]:
     """Return the customers with a hit that waits, at or below the branches with room, each with its path."""
     waits = exists().where(
         *(Hit.lead_id == Customer.id, Hit.status == HitStatus.WAITING),
@@ -102,7 +110,7 @@ def _unclaimed(with_room: list[str]) -> list[tuple[int, str]]:
     query = (
         select(Customer.id, Branch.path)
         .join(Branch, Branch.id == Customer.branch_id)
-        .where(Customer.live, unclaimed(), near, waits)
+        .where(Customer.live, unclaimed(), near, waits, *among)
         .order_by(Customer.grade, Customer.hit_date.desc(), Customer.score.desc(), Customer.id)
         .limit(MAX_AT_ONCE)
     )

@@ -7,9 +7,10 @@ HitEvent on every open hit, and raises DomainError when the owner is no longer w
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import Date, func, insert, literal, or_, select, update
 
 from app import labels
 from app.access.scope import leads_visible_to, supervises, works_hits
@@ -119,6 +120,63 @@ def promise(customer: Customer, call_back_at: dt.datetime | None) -> None:
 def allow_call(customer: Customer, user: Staff, reason: str) -> None:
     """Record with its reason that the customer may be called outside contact hours today."""
     _record(locked(customer.id), "allow_call", user, note=reason)
+
+
+def set_task(leads: Sequence[int], title: str, due: dt.date) -> None:
+    """Ask the owners of customers to do something by a date: a step on their open hits, and the next contact.
+
+    Customers without an open hit have no owner, and nobody is asked.
+    """
+    _ask_all(leads, "task", title, due)
+
+
+def remind(leads: Sequence[int]) -> None:
+    """Ask the owners of customers to contact them today."""
+    _ask_all(leads, "hand", "", clock.today())
+
+
+def release(leads: Sequence[int]) -> None:
+    """Leave customers to whoever of their branch claims them next."""
+    ids = [lead for lead, owner_id in _locked(leads) if owner_id is not None]
+    values = {"owner_id": None, "owned_since": None, "next_on": None}
+    db.session.execute(
+        update(Customer).where(Customer.id == func.any(ids)).values(values),
+        execution_options={"synchronize_session": False},
+    )
+    _record_all(ids, "give_back", "", None)
+
+
+def _ask_all(leads: Sequence[int], kind: str, note: str, due: dt.date) -> None:
+    ids = [lead for lead, _owner_id in _locked(leads)]
+    sooner = or_(Customer.next_on.is_(None), Customer.next_on > due)
+    db.session.execute(
+        update(Customer)
+        .where(Customer.id == func.any(ids), Customer.owner_id.is_not(None), sooner)
+        .values(next_on=due),
+        execution_options={"synchronize_session": False},
+    )
+    _record_all(ids, kind, note, due)
+
+
+def _locked(leads: Sequence[int]) -> Sequence[tuple[int, int | None]]:
+    """Lock the open hits of many customers, then the customers. Return these, each with its owner."""
+    hits = select(Hit.id).where(Hit.lead_id == func.any(list(leads)), Hit.status.in_(OPEN)).order_by(Hit.id)
+    db.session.execute(hits.with_for_update(key_share=True)).all()
+    query = select(Customer.id, Customer.owner_id).where(Customer.id == func.any(list(leads)))
+    return db.session.execute(query.order_by(Customer.id).with_for_update(key_share=True)).tuples().all()
+
+
+def _record_all(ids: list[int], kind: str, note: str, due: dt.date | None) -> None:
+    """Record a step of the product on the open hits of customers."""
+    query = (
+        select(Hit.id, literal(kind), Hit.status, Hit.status, Staff.username)
+        .add_columns(literal(mask_numbers(note.strip())[:MAX_NOTE]), literal(due, Date), literal(SYSTEM))
+        .outerjoin(Staff, Staff.id == Hit.owner_id)
+        .where(Hit.lead_id == func.any(ids), Hit.status.in_(OPEN))
+        .order_by(Hit.id)
+    )
+    columns = ["hit_id", "kind", "from_status", "to_status", "owner", "note", "next_on", "person"]
+    db.session.execute(insert(HitEvent).from_select(columns, query))
 
 
 def calm(customer: Customer) -> None:

@@ -17,9 +17,9 @@ from sqlalchemy import and_, exists, func, or_, select
 from sqlalchemy.orm import aliased, contains_eager
 
 from app.extensions import db
+from app.journeys import acts
 from app.journeys.definition import (
     Contact,
-    TagStep,
 )
 from app.journeys.draw import Draw
 from app.journeys.entering import enter
@@ -28,7 +28,6 @@ from app.journeys.plan import OVER, Plan
 from app.journeys.step import DONE, HELD, STATUSES, WAITING, Batch, advance
 from app.journeys.triggers import Events
 from app.journeys.versions import journey_def
-from app.leads import tags
 from app.lib import clock
 from app.lib.lazy import lazy
 from app.lib.settings import current_settings
@@ -44,7 +43,6 @@ from app.models import (
     Outreach,
     OutreachEvent,
     RuleStatus,
-    Tag,
 )
 from app.outreach import for_journeys
 from app.outreach.for_journeys import NOT_MADE, UNDER_WAY, Wanted
@@ -164,8 +162,9 @@ def _decide(version_id: int, step_id: str, rows: Sequence[JourneyStep], now: dt.
     due_at = np.array([seconds_of(row.due_at) for row in rows], np.int64)
     batch = Batch.starting(plan, world, np.arange(len(rows)), due_at)
     moves = advance(plan, place, _answered(batch, rows), world, until, world.openings.began(until))
-    if isinstance(step, TagStep):
-        _tag(step, [row for row, status in zip(rows, moves.status, strict=True) if status == DONE])
+    version = db.session.get_one(JourneyVersion, version_id)
+    done = [row for row, status in zip(rows, moves.status, strict=True) if status == DONE]
+    acts.act(step, version, done, now)
     wanted: dict[int, Wanted] = {}
     for number, row in enumerate(rows):
         at = _moment(moves.at[number])
@@ -178,22 +177,10 @@ def _decide(version_id: int, step_id: str, rows: Sequence[JourneyStep], now: dt.
             word = plan.words[moves.why[number]]
             _finish(row, int(moves.status[number]), at, word, plan, int(moves.way[number]))
     if wanted and isinstance(step, Contact):
-        version = db.session.get_one(JourneyVersion, version_id)
         queued = for_journeys.queue(version, step.id, step.channel, step.template, [*wanted.values()], now)
         for row in rows:
             if row.id in wanted:
                 row.outreach_id = queued[wanted[row.id]]
-
-
-def _tag(step: TagStep, rows: Sequence[JourneyStep]) -> None:
-    """Add and remove tags, named by code or name."""
-    ids = [row.enrolment.lead_id for row in rows]
-    leads = db.session.scalars(select(Lead).where(Lead.id == func.any(ids))).all()
-    if not leads:
-        return
-    for names, change in ((step.add, tags.add_tag), (step.remove, tags.remove_tag)):
-        for tag in db.session.scalars(select(Tag).where(or_(Tag.code.in_(names), Tag.name.in_(names)))):
-            change(db.session(), leads, tag)
 
 
 def _one_of_a_person(rows: Sequence[JourneyStep], now: dt.datetime) -> list[JourneyStep]:

@@ -22,7 +22,16 @@ from app.channels.targets import secret_of, settings_of
 from app.errors import SEE_LOG
 from app.extensions import db
 from app.lib import clock as clocks
-from app.models import Delivery, DeliveryStatus, Push, Schedule, ScheduleVersion, Target, TargetStatus
+from app.models import (
+    Delivery,
+    DeliveryStatus,
+    JourneyVersion,
+    Push,
+    Schedule,
+    ScheduleVersion,
+    Target,
+    TargetStatus,
+)
 from app.push import health, outbox
 from app.push.attempts import Answer, record
 from app.push.message import messages_of
@@ -48,7 +57,7 @@ log = logging.getLogger(__name__)
 
 
 class _Outgoing(NamedTuple):
-    """A delivery that is ready to be sent, with its schedule's current definition (None for a test)."""
+    """A delivery that is ready to be sent, with its schedule's current definition, if it has one."""
 
     delivery: Delivery
     target: Target
@@ -132,7 +141,9 @@ def _load(session: Any, ids: list[int]) -> Sequence[Delivery]:
         .options(
             joinedload(Delivery.target),
             joinedload(Delivery.push).options(
-                joinedload(Push.schedule), joinedload(Push.version).options(of_version)
+                joinedload(Push.schedule),
+                joinedload(Push.version).options(of_version),
+                joinedload(Push.journey_version).joinedload(JourneyVersion.journey),
             ),
         )
         .order_by(Delivery.next_at, Delivery.id)
@@ -161,7 +172,7 @@ def _prepare(claim: _Claim, deliveries: list[Delivery]) -> list[_Outgoing]:
 
 
 def _definition(delivery: Delivery) -> ScheduleDef | None:
-    """Return the current definition of the delivery's schedule, None for a test."""
+    """Return the current definition of the delivery's schedule, None for a test or a journey."""
     version = delivery.push.version
     if delivery.push.is_test or version is None:
         return None
@@ -245,7 +256,7 @@ def attempt(
 
 
 def _send(target: Target, message: Message, config: Settings) -> Sent:
-    if not message.hits:
+    if not message.hits and not message.customers:
         raise PermanentError("all of its leads have been deleted")
     try:
         settings, secret = settings_of(target), secret_of(target, config)

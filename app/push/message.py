@@ -8,12 +8,12 @@ from typing import Any
 
 from flask_babel import force_locale
 from flask_babel import gettext as _
-from sqlalchemy import and_, select
+from sqlalchemy import and_, func, select
 from sqlalchemy.orm import contains_eager, joinedload
 
-from app.channels.base import HitLine, Message
+from app.channels.base import CustomerLine, HitLine, JourneyPlace, Message
 from app.lib import clock
-from app.models import Delivery, Hit, Lead, PushHit
+from app.models import Delivery, Hit, JourneyEnrolment, JourneyStep, Lead, PushHit
 from app.rules.describe import reason
 
 #: The language of messages to systems. A channel for people may use another one.
@@ -22,10 +22,61 @@ TEST_HITS = 3
 
 
 def messages_of(session: Any, deliveries: Sequence[Delivery]) -> dict[int, Message]:
-    """Return the messages of deliveries by id, leaving out withdrawn hits and those of deleted leads."""
+    """Return the messages of deliveries by id, leaving out withdrawn hits and deleted leads."""
+    journeys = [each for each in deliveries if each.push.journey_version_id is not None]
     hits = _hits(session, [each.id for each in deliveries if not each.push.is_test])
+    steps = _steps(session, [each.id for each in journeys])
     with force_locale(LANGUAGE):
-        return {each.id: _message(each, hits[each.id]) for each in deliveries}
+        return {
+            each.id: _of_journey(each, steps[each.id]) if each in journeys else _message(each, hits[each.id])
+            for each in deliveries
+        }
+
+
+def _of_journey(delivery: Delivery, rows: list[tuple[JourneyStep, JourneyEnrolment, Lead]]) -> Message:
+    push = delivery.push
+    version: Any = push.journey_version
+    step = rows[0][0].step if rows else ""
+    return Message(
+        id=delivery.uid,
+        push_id=push.id,
+        schedule="",
+        schedule_name="",
+        slot=push.slot,
+        hits=(),
+        part=delivery.part,
+        parts=delivery.parts,
+        total=push.hits,
+        journey=JourneyPlace(version.journey.code, version.spec["name"], version.number, step),
+        customers=[_customer(*each) for each in rows],
+    )
+
+
+def _steps(session: Any, ids: list[int]) -> dict[int, list[tuple[JourneyStep, JourneyEnrolment, Lead]]]:
+    query = (
+        select(JourneyStep, JourneyEnrolment, Lead)
+        .join(JourneyEnrolment, JourneyEnrolment.id == JourneyStep.enrolment_id)
+        .join(Lead, Lead.id == JourneyEnrolment.lead_id)
+        .where(JourneyStep.delivery_id == func.any(ids), Lead.deleted_at.is_(None))
+        .options(joinedload(Lead.branch))
+        .order_by(JourneyStep.id)
+    )
+    found = defaultdict(list)
+    for step, enrolment, lead in session.execute(query) if ids else ():
+        found[step.delivery_id].append((step, enrolment, lead))
+    return found
+
+
+def _customer(step: JourneyStep, enrolment: JourneyEnrolment, lead: Lead) -> CustomerLine:
+    return CustomerLine(
+        lead_no=lead.lead_no,
+        phone=lead.phone_masked,
+        branch=lead.branch.code if lead.branch else "",
+        opted_out=lead.opted_out,
+        at=step.due_at,
+        entered_at=enrolment.entered_at,
+        hit=enrolment.hit_id,
+    )
 
 
 def _message(delivery: Delivery, hits: list[Hit]) -> Message:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy import case, exists, func, literal, select, update
@@ -17,6 +18,8 @@ from app.models import (
     Delivery,
     DeliveryStatus,
     Hit,
+    JourneyStep,
+    JourneyVersion,
     Push,
     PushHit,
     PushStatus,
@@ -126,6 +129,46 @@ def _make_deliveries(
                 )
             )
     session.flush()
+
+
+def make_of_journey(
+    session: Session, version: JourneyVersion, code: str, steps: Sequence[JourneyStep], at: dt.datetime
+) -> None:
+    """Create a push that tells a target of customers who came to a step of a journey, and its deliveries.
+
+    Each step names its delivery. A target that is gone is told nothing. Does not commit.
+    """
+    target = session.scalar(select(Target).where(Target.code == code))
+    if target is None or not steps:
+        return
+    push = Push(
+        journey_version_id=version.id,
+        slot=at,
+        at=at,
+        outcome="send",
+        hits=len(steps),
+        status=PushStatus.OPEN,
+        requested_by=SYSTEM,
+    )
+    session.add(push)
+    session.flush()
+    size = _size(target.kind) or len(steps)
+    parts = [steps[first : first + size] for first in range(0, len(steps), size)]
+    for number, part in enumerate(parts, 1):
+        delivery = Delivery(
+            uid=new_uid(),
+            idempotency_key=f"journey/{part[0].id}/{target.code}",
+            push_id=push.id,
+            target_id=target.id,
+            part=number,
+            parts=len(parts),
+            hits=len(part),
+            next_at=at,
+        )
+        session.add(delivery)
+        session.flush()
+        for step in part:
+            step.delivery_id = delivery.id
 
 
 def _size(kind: str) -> int:

@@ -63,6 +63,13 @@ class Bank(Records):
             **values,
         )
 
+    def bought(self, lead: Lead, day: dt.date, hour: int = 12) -> None:
+        """Let a customer buy something, which is told at an hour of the day."""
+        product = self.session.scalars(select(Product).where(Product.code == "LOAN-C")).one()
+        values = {"lead_id": lead.id, "product_id": product.id, "on_date": day, "amount": 10}
+        key = f"O-{lead.id}-{day}"
+        self.events.append((at(day, hour), lambda session: session.add(Outcome(outcome_id=key, **values))))
+
     def live(self, until: dt.datetime | None = None) -> None:
         """Let time pass up to a moment, by default to the last day's end, doing what is due at each."""
         until = until or at(self.last + DAY) - dt.timedelta(seconds=1)
@@ -142,7 +149,6 @@ DAY = dt.timedelta(days=1)
 
 def populate(bank: Bank, dice: random.Random, count: int) -> None:
     """Add people of whom every sixth shares a phone, with hits, facts and outcomes over the period."""
-    product = bank.session.scalars(select(Product).where(Product.code == "LOAN-C")).one().id
     told: list[list[Any]] = [["lead_no", "aum", "due", "as_of"]]
     days: list[dt.date] = []
     for number in range(count):
@@ -154,19 +160,18 @@ def populate(bank: Bank, dice: random.Random, count: int) -> None:
         told.append([lead.lead_no, "", on(dice.randint(-5, 45)).isoformat(), on(-20).isoformat()])
         for day in sorted({on(dice.randint(-9, 36)) for _each in range(dice.choice([0, 1, 2]))}):
             told.append([lead.lead_no, dice.choice([5, 250000]), "", day.isoformat()])
-        happen(bank, dice, lead.id, product, days[0] + dt.timedelta(days=3))
+        happen(bank, dice, lead.id, days[0] + dt.timedelta(days=3))
     bank.session.commit()
     bank.move(None)  # values dated later than today are refused
     bank.load("facts", "import", "--backfill", rows=told)
 
 
-def happen(bank: Bank, dice: random.Random, lead: int, product: int, buys: dt.date) -> None:
+def happen(bank: Bank, dice: random.Random, lead: int, buys: dt.date) -> None:
     """Let something happen to a customer, or nothing, while the journey goes on."""
     day, hour = on(dice.randint(1, 25)), dice.randint(7, 21)
     what = dice.choice(["nothing", "nothing", "nothing", "opted out", "deleted", "bought", "bought"])
     if what == "bought":
-        bought = Outcome(outcome_id=f"O-{lead}", lead_id=lead, product_id=product, on_date=buys, amount=5)
-        bank.events.append((at(buys), lambda session: session.add(bought)))
+        bank.bought(bank.session.get_one(Lead, lead), buys, 0)
     elif what == "deleted":
         bank.events.append(
             (at(day, hour), lambda session: setattr(session.get_one(Lead, lead), "deleted_at", at(day, hour)))

@@ -17,9 +17,7 @@ from app.models import (
     Journey,
     JourneyEnrolment,
     Lead,
-    Outcome,
     Outreach,
-    Product,
     SandboxMessage,
 )
 from app.outreach import results, sandbox, sending
@@ -82,12 +80,8 @@ def test_a_contact_without_a_hit_is_shown_answered_and_counted(
 ) -> None:
     bank.apply(journeys=[journey(sms("sms"), trigger={"on": "outcome", "outcome": "any"})])
     leads = [bank.customer(number) for number in range(3)]
-    product = session.scalars(select(Product)).one().id
-    for number, (who, day) in enumerate([(0, 0), (1, 0), (2, 0), (1, 4)]):
-        bought = Outcome(
-            outcome_id=str(number), lead_id=leads[who].id, product_id=product, on_date=on(day), amount=10
-        )
-        bank.events.append((at(on(day), 12), lambda session, bought=bought: session.add(bought)))
+    for who, day in ((0, 0), (1, 0), (2, 0), (1, 4)):
+        bank.bought(leads[who], on(day))
     bank.live(at(on(1), 12))
     contacts = session.scalars(select(Outreach).order_by(Outreach.lead_id)).all()
     assert [(each.hit_id, each.status) for each in contacts] == [(None, "delivered")] * 3

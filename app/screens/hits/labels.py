@@ -39,6 +39,8 @@ STEP = {
     "correct": lazy_gettext("Conversion corrected"),
     "escalate": lazy_gettext("Escalated: follow-up overdue"),
     "give_back": lazy_gettext("Given back"),
+    "task": lazy_gettext("Task from a journey"),
+    "hand": lazy_gettext("Handed over by a journey"),
     "ask": lazy_gettext("Handover asked for"),
     "decline": lazy_gettext("Handover declined"),
     "undo": lazy_gettext("Taken back"),
@@ -231,7 +233,7 @@ def event(row: HitEvent) -> dict[str, Any]:
         "person": people.shown(row.person),
         "owner": people.shown(row.owner) if row.kind == "assign" else "",
         "note": _note(row),
-        "next_on": row.next_on if row.kind in ("follow_up", "claim", "assign") else None,
+        "next_on": row.next_on if row.kind in ("follow_up", "claim", "assign", "task", "hand") else None,
         "at": formats.when(row.at),
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask_babel import gettext as _
-from flask_babel import lazy_gettext
+from flask_babel import lazy_gettext, ngettext
 from markupsafe import Markup
 from sqlalchemy import func, select
 
@@ -46,8 +46,8 @@ STOP_REASON = {
 
 
 def schedule_of(push: Push) -> Any:
-    """Return the schedule of a push, with a mark for a test."""
-    name = str(push.schedule) if push.schedule else ""
+    """Return the schedule of a push, with a mark for a test, or its journey."""
+    name = str(push.schedule or push.journey_version or "")
     if not push.is_test:
         return name
     return Markup('<span>{} <span class="tag tag-push-test">{}</span></span>').format(name, _("Test"))
@@ -72,6 +72,8 @@ def why_of(push: Push) -> str:
 def hits_of(push: Push) -> Any:
     """Return the number of hits, as a link to their list."""
     number = formats.number(push.hits)
+    if push.journey_version_id is not None:
+        return ngettext("%(num)s customer", "%(num)s customers", push.hits)
     if not push.hits or push.is_test or not may("can_list", "HitView"):
         return number
     return Markup('<a href="{}">{}</a>').format(list_url("HitView", push=push.id), number)

@@ -227,7 +227,9 @@ class PushView(ConsoleView):
 
     def heading(self, item: Push) -> str:
         """Return the title with the number of the push and its schedule."""
-        return f"{_('Push')} {item}" + (f" · {item.schedule.name}" if item.schedule else "")
+        return f"{_('Push')} {item}" + "".join(
+            f" · {each}" for each in (item.schedule and item.schedule.name, item.journey_version) if each
+        )
 
 
 class TargetView(ConsoleView):
