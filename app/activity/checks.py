@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
@@ -78,7 +79,7 @@ class _Rows:
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         """Yield record batches. Raises RefusedFile, and whatever a reader fails with."""
         try:
-            for batch in read_rows(self.file):
+            for batch in _ahead(read_rows(self.file)):
                 self.last_line = max([self.last_line, *batch.column("line_no")[-1:].to_pylist()])
                 yield batch
         except RefusedFile as error:
@@ -90,6 +91,15 @@ class _Rows:
             log.exception("unexpected while reading %s", printable_name(self.file.path))
             self.refused = RefusedFile("it cannot be read: %(why)s", why=type(error).__name__)
             raise
+
+
+def _ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield the batches; the next one is read while the engine checks the one before."""
+    with ThreadPoolExecutor(1) as reader:
+        following = reader.submit(next, batches, None)
+        while (batch := following.result()) is not None:
+            following = reader.submit(next, batches, None)
+            yield batch
 
 
 def _load_by_reader(connection: duckdb.DuckDBPyConnection, file_no: int, file: Fingerprint) -> None:

@@ -1,15 +1,15 @@
 """Call-log files: how they are found, opened and identified by content."""
 
-import gzip
 import hashlib
 import os
 import re
 import stat
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
+
+from isal import igzip, isal_zlib
 
 from app.activity.errors import ActivityError, RefusedFile
 from app.lib.spreadsheet import printable_name
@@ -20,6 +20,8 @@ HALF_WRITTEN = (".part", ".tmp")
 READ_BYTES = 1 << 20
 #: bytes at the end of a file that are examined for a missing line ending
 _TAIL_BYTES = 4096
+#: what damaged compressed data raises
+_DAMAGED = (igzip.BadGzipFile, cast(type[Exception], isal_zlib.error))
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,9 @@ def open_content(path: Path) -> BinaryIO:
     except RefusedFile:
         plain.close()
         raise
-    return cast(BinaryIO, gzip.open(plain)) if compressed else plain
+    if not compressed:
+        return plain
+    return cast(BinaryIO, igzip.IGzipFile(fileobj=plain))  # type: ignore[no-untyped-call]
 
 
 def open_file(path: Path) -> BinaryIO:
@@ -117,7 +121,7 @@ def read_parts(stream: BinaryIO) -> Iterator[bytes]:
             yield part
     except EOFError as error:
         raise RefusedFile("the compressed data is truncated") from error
-    except (gzip.BadGzipFile, zlib.error) as error:
+    except _DAMAGED as error:
         raise RefusedFile("it is not a valid gzip file") from error
     except OSError as error:
         raise RefusedFile("it cannot be read: %(why)s", why=error.strerror or str(error)) from error
