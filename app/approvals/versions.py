@@ -1,15 +1,56 @@
-"""Approval of versions: what the kinds for rules, schedules and journeys have in common."""
+"""Versions of rules, schedules and journeys: what numbering, activation and approval have in common."""
 
 from __future__ import annotations
 
 from typing import Any, Generic, TypeVar
 
+from sqlalchemy import func, select
+from sqlalchemy.orm import with_parent
+
 from app.approvals.kinds import Change, subject_row
 from app.errors import DomainError
+from app.extensions import db
+from app.lib import clock
 from app.lib.pointers import to_row
-from app.models import Approval, JourneyVersion, RuleVersion, ScheduleVersion, VersionStatus
+from app.models import (
+    Approval,
+    Journey,
+    JourneyVersion,
+    Rule,
+    RuleStatus,
+    RuleVersion,
+    Schedule,
+    ScheduleVersion,
+    VersionStatus,
+)
 
 Version = TypeVar("Version", RuleVersion, ScheduleVersion, JourneyVersion)
+#: statuses of versions that can be put in force
+OPEN = (VersionStatus.DRAFT, VersionStatus.SUBMITTED)
+
+
+def next_number(owner: Rule | Schedule | Journey) -> int:
+    """Return the number of the next version of a rule, schedule or journey."""
+    if owner.id is None:
+        return 1
+    relation: Any = type(owner).versions
+    number = relation.property.entity.class_.number
+    return (db.session.scalar(select(func.max(number)).where(with_parent(owner, relation))) or 0) + 1
+
+
+def put_in_force(owner: Any, version: Version, name: str, username: str) -> None:
+    """Put a version of a rule, schedule or journey in force and retire the one before. Flushes.
+
+    Raises DomainError for a version that is neither a draft nor submitted.
+    """
+    if version.status not in OPEN:
+        raise DomainError("Only a draft can be activated; %(version)s is not one.", version=str(version))
+    if owner.active_version is not None:
+        owner.active_version.status = VersionStatus.RETIRED
+    version.status = VersionStatus.ACTIVE
+    version.activated_by, version.activated_at = username, clock.now()
+    owner.active_version, owner.name, owner.status = version, name, RuleStatus.ACTIVE
+    db.session.flush()
 
 
 class VersionKind(Generic[Version]):

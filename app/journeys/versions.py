@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
+from app.approvals.versions import next_number, put_in_force
 from app.errors import DomainError
 from app.extensions import db
 from app.journeys.definition import JourneyDef
-from app.lib import clock
-from app.models import Journey, JourneyVersion, RuleStatus, VersionStatus
+from app.models import Journey, JourneyVersion
 
 
 def journey_def(version: JourneyVersion) -> JourneyDef:
@@ -18,12 +18,8 @@ def journey_def(version: JourneyVersion) -> JourneyDef:
 
 def add_version(journey: Journey, definition: JourneyDef, username: str) -> JourneyVersion:
     """Add a draft version with the definition to the journey. Flushes, does not commit."""
-    highest = None
-    if journey.id is not None:
-        query = select(func.max(JourneyVersion.number)).where(JourneyVersion.journey_id == journey.id)
-        highest = db.session.scalar(query)
     version = JourneyVersion(
-        journey=journey, number=(highest or 0) + 1, spec=definition.as_json(), created_by=username
+        journey=journey, number=next_number(journey), spec=definition.as_json(), created_by=username
     )
     db.session.add(version)
     db.session.flush()
@@ -35,16 +31,7 @@ def activate(version: JourneyVersion, username: str) -> None:
 
     Those under way stay on their version. Raises DomainError when the version is neither.
     """
-    if version.status not in (VersionStatus.DRAFT, VersionStatus.SUBMITTED):
-        raise DomainError("Only a draft can be activated; %(version)s is not one.", version=str(version))
-    journey = version.journey
-    if journey.active_version is not None:
-        journey.active_version.status = VersionStatus.RETIRED
-    version.status = VersionStatus.ACTIVE
-    version.activated_by, version.activated_at = username, clock.now()
-    journey.active_version, journey.status = version, RuleStatus.ACTIVE
-    journey.name = version.spec["name"]
-    db.session.flush()
+    put_in_force(version.journey, version, version.spec["name"], username)
 
 
 def named(code: str, number: int | None = None) -> JourneyVersion:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from app.activity.event_types import EVENT_TYPES
+from app.approvals.versions import next_number, put_in_force
 from app.errors import DomainError
 from app.extensions import db
-from app.lib import clock
 from app.models import Hit, Rule, RuleCondition, RuleStatus, RuleVersion, Schedule, VersionStatus
 from app.rules import lead_filter
 from app.rules.definition import ConditionDef, LeadFilterDef, RuleDef
@@ -67,11 +67,7 @@ def condition_row(position: int, condition: ConditionDef) -> RuleCondition:
 
 def add_version(rule: Rule, definition: RuleDef, username: str) -> RuleVersion:
     """Add a draft version with the definition to the rule. Flushes, does not commit."""
-    version = RuleVersion(
-        rule=rule,
-        number=_next_number(rule),
-        created_by=username,
-    )
+    version = RuleVersion(rule=rule, number=next_number(rule), created_by=username)
     write(version, definition)
     db.session.add(version)
     db.session.flush()
@@ -103,18 +99,9 @@ def activate(version: RuleVersion, username: str) -> None:
 
     Raises DomainError when the version is neither or has no condition.
     """
-    if version.status not in (VersionStatus.DRAFT, VersionStatus.SUBMITTED):
-        raise DomainError("Only a draft can be activated; %(version)s is not one.", version=str(version))
     check_conditions(version)
-    rule = version.rule
-    if rule.active_version is not None:
-        rule.active_version.status = VersionStatus.RETIRED
-    version.status = VersionStatus.ACTIVE
-    version.activated_by = username
-    version.activated_at = clock.now()
-    rule.active_version = version
-    rule.name, rule.description = version.name, version.description
-    rule.status = RuleStatus.ACTIVE
+    put_in_force(version.rule, version, version.name, username)
+    version.rule.description = version.description
     db.session.flush()
 
 
@@ -142,13 +129,6 @@ def active_versions(code: str | None = None) -> list[RuleVersion]:
     if code is not None and not active:
         raise DomainError("There is no active rule with the code %(code)s.", code=code)
     return active
-
-
-def _next_number(rule: Rule) -> int:
-    if rule.id is None:
-        return 1
-    highest = db.session.scalar(select(func.max(RuleVersion.number)).where(RuleVersion.rule_id == rule.id))
-    return (highest or 0) + 1
 
 
 def draft_of(rule: Rule, username: str) -> RuleVersion:

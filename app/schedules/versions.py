@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import func, select
-
-from app.errors import DomainError
+from app.approvals.versions import next_number, put_in_force
 from app.extensions import db
-from app.lib import clock
-from app.models import RuleStatus, Schedule, ScheduleVersion, VersionStatus
+from app.models import Schedule, ScheduleVersion
 from app.schedules.definition import ScheduleDef
 
 
@@ -25,12 +22,8 @@ def version_def(version: ScheduleVersion) -> ScheduleDef:
 
 def add_version(schedule: Schedule, definition: ScheduleDef, username: str) -> ScheduleVersion:
     """Add a draft version with the definition to the schedule. Flushes, does not commit."""
-    highest = None
-    if schedule.id is not None:
-        query = select(func.max(ScheduleVersion.number)).where(ScheduleVersion.schedule_id == schedule.id)
-        highest = db.session.scalar(query)
     version = ScheduleVersion(
-        schedule=schedule, number=(highest or 0) + 1, spec=schedule_spec(definition), created_by=username
+        schedule=schedule, number=next_number(schedule), spec=schedule_spec(definition), created_by=username
     )
     db.session.add(version)
     db.session.flush()
@@ -42,15 +35,4 @@ def activate(version: ScheduleVersion, username: str) -> None:
 
     Raises DomainError when the version is neither.
     """
-    if version.status not in (VersionStatus.DRAFT, VersionStatus.SUBMITTED):
-        raise DomainError("Only a draft can be activated; %(version)s is not one.", version=str(version))
-    schedule = version.schedule
-    if schedule.active_version is not None:
-        schedule.active_version.status = VersionStatus.RETIRED
-    version.status = VersionStatus.ACTIVE
-    version.activated_by = username
-    version.activated_at = clock.now()
-    schedule.active_version = version
-    schedule.name = version.spec["name"]
-    schedule.status = RuleStatus.ACTIVE
-    db.session.flush()
+    put_in_force(version.schedule, version, version.spec["name"], username)
