@@ -2108,7 +2108,8 @@ class EnrolmentStatus(StrEnum):
 class JourneyEnrolment(Model):
     """A customer who goes through a version of a journey once 旅程参与; ``why`` they left.
 
-    ``hit_id`` is the hit that started it. A customer is under way in a journey at most once at a time.
+    ``hit_id`` is the hit that started it. A customer is under way in a journey at most once at a time. Steps
+    that fell due while the journey stood still are done at ``not_before`` at the earliest.
     """
 
     __tablename__ = "journey_enrolment"
@@ -2132,6 +2133,7 @@ class JourneyEnrolment(Model):
     why: Mapped[str] = mapped_column(String(16), server_default="")
     entered_at: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
     ended_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    not_before: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     journey: Mapped[Journey] = relationship(Journey)
     version: Mapped[JourneyVersion] = relationship(JourneyVersion)
     lead: Mapped[Lead] = relationship("Lead")
@@ -2245,6 +2247,37 @@ class JourneySimulationPath(Model):
     steps: Mapped[list[list[str | None]]] = mapped_column(JSONB)
     simulation: Mapped[JourneySimulation] = relationship(JourneySimulation)
     lead: Mapped[Lead] = relationship(Lead)
+
+
+class JourneyStop(Model):
+    """A time in which a journey stands still, or all of them where ``journey_id`` is empty 旅程总开关.
+
+    What fell due meanwhile is made up in ``hours`` of contact hours from ``ended_at`` on; at ``spread_at``
+    everybody had been given a moment.
+    """
+
+    __tablename__ = "journey_stop"
+    __table_args__ = (
+        Index(
+            *("ix_journey_stop_open", text("coalesce(journey_id, 0)")),
+            unique=True,
+            postgresql_where=text("ended_at IS NULL"),
+        ),
+        Index("ix_journey_stop_unspread", "ended_at", postgresql_where=text("spread_at IS NULL")),
+        Index("ix_journey_stop_journey", "journey_id", "ended_at"),
+    )
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    journey_id: Mapped[int | None] = mapped_column(ForeignKey("journey.id", ondelete="CASCADE"))
+    reason: Mapped[str] = mapped_column(String(500))
+    stopped_by: Mapped[str] = mapped_column(UserName)
+    stopped_at: Mapped[dt.datetime] = _now()
+    ended_by: Mapped[str | None] = mapped_column(UserName)
+    ended_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    hours: Mapped[int | None] = mapped_column(Integer)
+    spread_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+
+    def __repr__(self) -> str:
+        return f"{self.reason}"
 
 
 # --- Approvals ---

@@ -69,6 +69,7 @@ QUIET = frozenset(
         "recounted_at",
         "rows_done",
         "rows_total",
+        "spread_at",
         "steps",
         "updated_at",
         "upload",

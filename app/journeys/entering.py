@@ -14,7 +14,7 @@ from sqlalchemy import exists, func, insert, select, update
 from sqlalchemy.orm import aliased
 
 from app.extensions import db
-from app.journeys import triggers
+from app.journeys import stops, triggers
 from app.journeys.definition import HitTrigger, OutcomeTrigger, Reentry
 from app.journeys.past import clock_of
 from app.journeys.versions import journey_def
@@ -49,13 +49,15 @@ Event = tuple[int, int | None, dt.datetime]
 
 def enter(journey_id: int, now: dt.datetime) -> None:
     """Let customers enter a journey, and wake those of its customers who answered or bought. Commits."""
-    locked = select(Journey).where(Journey.id == journey_id).with_for_update(skip_locked=True)
+    which = select(Journey).where(Journey.id == journey_id, *stops.running())
+    locked = which.with_for_update(skip_locked=True)
     journey = db.session.scalar(locked.execution_options(populate_existing=True))
     if journey is None or journey.active_version is None:
         db.session.rollback()
         return
     definition = journey_def(journey.active_version)
-    since = max(journey.active_version.activated_at or now, (journey.entered_until or now) - LATE)
+    looked = max(filter(None, (journey.entered_until, stops.went_on(journey))), default=now)
+    since = max(journey.active_version.activated_at or now, looked - LATE)
     events = _events(journey, definition.trigger, since, now)
     for first in range(0, len(events), CHUNK):
         _enrol(journey, definition.reentry, events[first : first + CHUNK])
@@ -175,6 +177,6 @@ def _wake(journey: Journey, now: dt.datetime) -> None:
             JourneyStep.next_at > now,
             JourneyStep.outreach_id.is_(None),
         )
-        .values(next_at=now),
+        .values(next_at=func.greatest(now, JourneyEnrolment.not_before)),
         execution_options={"synchronize_session": False},
     )

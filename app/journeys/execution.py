@@ -17,7 +17,7 @@ from sqlalchemy import and_, exists, func, or_, select
 from sqlalchemy.orm import aliased, contains_eager
 
 from app.extensions import db
-from app.journeys import acts
+from app.journeys import acts, stops
 from app.journeys.definition import (
     Contact,
 )
@@ -42,7 +42,6 @@ from app.models import (
     Lead,
     Outreach,
     OutreachEvent,
-    RuleStatus,
 )
 from app.outreach import for_journeys
 from app.outreach.for_journeys import NOT_MADE, UNDER_WAY, Wanted
@@ -71,6 +70,7 @@ def work(now: dt.datetime | None = None) -> int:
         except Exception:
             db.session.rollback()
             log.exception("customers could not enter journey %s; the next look tries again", journey_id)
+    stops.spread_overdue(moment)
     total = 0
     while done := _move(moment):
         total += done
@@ -84,8 +84,7 @@ def due(now: dt.datetime) -> bool:
 
 
 def _running() -> Sequence[int]:
-    in_force = (Journey.status == RuleStatus.ACTIVE, Journey.active_version_id.is_not(None))
-    return db.session.scalars(select(Journey.id).where(*in_force).order_by(Journey.id)).all()
+    return db.session.scalars(select(Journey.id).where(*stops.running()).order_by(Journey.id)).all()
 
 
 def _is_due(now: dt.datetime) -> Any:
@@ -97,12 +96,12 @@ def _is_due(now: dt.datetime) -> Any:
 
 def _move(now: dt.datetime) -> int:
     """Decide the steps that are due longest, and commit. Return their number."""
+    moving = stops.locked_for_moving()
     query = (
         select(JourneyStep)
         .join(JourneyEnrolment, JourneyEnrolment.id == JourneyStep.enrolment_id)
-        .join(Journey, Journey.id == JourneyEnrolment.journey_id)
         .options(contains_eager(JourneyStep.enrolment))
-        .where(_is_due(now), Journey.status == RuleStatus.ACTIVE)
+        .where(_is_due(now), JourneyEnrolment.journey_id.in_(moving))
         .order_by(JourneyStep.next_at, JourneyEnrolment.lead_id)
         .limit(CHUNK)
         .with_for_update(of=JourneyStep, skip_locked=True)
@@ -159,6 +158,7 @@ def _decide(version_id: int, step_id: str, rows: Sequence[JourneyStep], now: dt.
         np.array([row.enrolment.hit_id or 0 for row in rows], np.int64),
     )
     world = Past(plan, config, period, found).world(None, until)
+    world.not_before = np.array([_seconds(row.enrolment.not_before) for row in rows], np.int64)
     due_at = np.array([seconds_of(row.due_at) for row in rows], np.int64)
     batch = Batch.starting(plan, world, np.arange(len(rows)), due_at)
     moves = advance(plan, place, _answered(batch, rows), world, until, world.openings.began(until))
@@ -256,3 +256,7 @@ def _finish(row: JourneyStep, status: int, at: dt.datetime, why: str, plan: Plan
 
 def _moment(seconds: Any) -> dt.datetime:
     return dt.datetime.fromtimestamp(int(seconds), dt.UTC)
+
+
+def _seconds(moment: dt.datetime | None) -> int:
+    return 0 if moment is None else seconds_of(moment)

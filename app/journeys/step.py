@@ -201,9 +201,13 @@ def _midnight(world: World, moments: Array) -> Array:
 def _contact(plan: Plan, place: int, batch: Batch, world: World, until: int, since: int) -> Moves:
     """Judge contacts at the first allowed moment, and held by a cap at the beginning of each later day.
 
-    A contact that could have been made in contact hours that are over is judged again in those of now.
+    A contact that could have been made in contact hours that are over is judged again in those of now, one
+    that could have been made while the journey stood still when its customer goes on.
     """
     step, n = plan.steps[place], len(batch)
+    begins = np.full(n, since, np.int64)
+    if world.not_before is not None:
+        begins = np.maximum(begins, world.openings.first(world.not_before[batch.who]))
     moment = world.openings.first(batch.due)
     deadline = moment + step.seconds
     status, at = np.full(n, WAITING, np.int8), moment.copy()
@@ -214,13 +218,13 @@ def _contact(plan: Plan, place: int, batch: Batch, world: World, until: int, sin
         open_ = open_[known]
         now = moment[open_]
         verdict = judged(plan, step, batch if len(open_) == n else batch.take(open_), world, now)
-        missed = (verdict == 0) & (now < since)
+        missed = (verdict == 0) & (now < begins[open_])
         capped = verdict >= plan.words.index("cap_channel")
         over = ~missed & ~capped
         decided = open_[over]
         status[decided], at[decided], why[decided] = _decided(verdict[over]), now[over], verdict[over]
-        moment[open_[missed]] = since
-        deadline[open_[missed]] = since + step.seconds
+        again = open_[missed]
+        moment[again], deadline[again] = begins[again], begins[again] + step.seconds
         held = open_[capped]
         later = world.openings.first(world.clock.midnights(world.clock.days(now[capped]) + 1))
         ends = later > deadline[held]

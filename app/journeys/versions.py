@@ -8,7 +8,7 @@ from app.approvals.versions import next_number, put_in_force
 from app.errors import DomainError
 from app.extensions import db
 from app.journeys.definition import JourneyDef
-from app.models import Journey, JourneyVersion
+from app.models import Journey, JourneyVersion, RuleStatus
 
 
 def journey_def(version: JourneyVersion) -> JourneyDef:
@@ -29,9 +29,15 @@ def add_version(journey: Journey, definition: JourneyDef, username: str) -> Jour
 def activate(version: JourneyVersion, username: str) -> None:
     """Put a draft or submitted version in force and retire the previous one. Does not commit.
 
-    Those under way stay on their version. Raises DomainError when the version is neither.
+    Those under way stay on their version, and a paused journey stays paused. Raises DomainError when the
+    version is neither.
     """
-    put_in_force(version.journey, version, version.spec["name"], username)
+    journey = version.journey
+    was_paused = journey.status == RuleStatus.PAUSED
+    put_in_force(journey, version, version.spec["name"], username)
+    if was_paused:
+        journey.status = RuleStatus.PAUSED
+        db.session.flush()
 
 
 def named(code: str, number: int | None = None) -> JourneyVersion:

@@ -88,3 +88,5 @@ class World:
     truth: Truth | None = None
     #: up to when contacts count against caps; None for the moment of each contact
     present: int | None = None
+    #: when those go on whom a stop of their journey held up
+    not_before: Array | None = None

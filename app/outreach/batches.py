@@ -38,7 +38,7 @@ from app.models import (
     OutreachTemplateVersion,
     Staff,
 )
-from app.outreach import candidates, cost, settings, start_time, templates, variants
+from app.outreach import candidates, cost, for_journeys, settings, start_time, templates, variants
 from app.outreach.compliance import DROPPED, REASONS
 from app.outreach.variants import SecondText
 from app.selection import Selection
@@ -220,7 +220,9 @@ def pause(batch: OutreachBatch) -> None:
 
 
 def resume(batch: OutreachBatch) -> None:
-    """Resume a paused batch. Does not commit."""
+    """Resume a paused batch. Does not commit. Raises DomainError while its journey stands still."""
+    if for_journeys.stands_still(batch):
+        raise DomainError("The journey of this batch stands still; it goes on with the journey.")
     _move(batch, (OutreachBatchStatus.PAUSED,), OutreachBatchStatus.RUNNING)
 
 

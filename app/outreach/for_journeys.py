@@ -10,10 +10,11 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, or_, select
 
 from app.extensions import db
 from app.models import (
+    JourneyStop,
     JourneyVersion,
     Lead,
     Outreach,
@@ -105,3 +106,11 @@ def _batch(
     batch.not_before, batch.waits_for = None, ""
     db.session.flush()
     return batch
+
+
+def stands_still(batch: OutreachBatch) -> bool:
+    """Whether a batch is that of a journey that stands still, alone or with all others."""
+    journey = select(JourneyVersion.journey_id).where(JourneyVersion.id == batch.journey_version_id)
+    stopped = or_(JourneyStop.journey_id.is_(None), JourneyStop.journey_id.in_(journey))
+    open_ = select(JourneyStop.id).where(JourneyStop.ended_at.is_(None), stopped).limit(1)
+    return batch.journey_version_id is not None and db.session.scalar(open_) is not None

@@ -49,3 +49,10 @@ class Openings:
     def began(self, moment: int) -> int:
         """Return when the contact hours began that include a moment, else when the next ones do."""
         return int(self._begin[np.searchsorted(self._end, moment, side="right")])
+
+    def later(self, moment: int, seconds: Moments) -> Moments:
+        """Return the moments at which so many seconds of contact hours have passed since a moment."""
+        begin = np.maximum(self._begin[:-1], moment)
+        passed = np.cumsum(np.maximum(self._end - begin, 0))
+        place = np.searchsorted(passed, seconds, side="right")
+        return self._end[place] - (passed[place] - seconds)

@@ -101,6 +101,7 @@ OBJECT = {
     "installation": lazy_gettext("Installation"),
     "lead_before": lazy_gettext("Values before an import"),
     "journey": lazy_gettext("Journey"),
+    "journey_stop": lazy_gettext("Stop of journeys"),
     "journey_version": lazy_gettext("Journey version"),
     "lead_tag": lazy_gettext("Tag on a lead"),
     "log_correction": labels.APPROVAL_KIND["log_correction"],
