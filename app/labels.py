@@ -72,6 +72,7 @@ ANY_HIT_STATUS = HIT_STATUS | {"withdrawn": lazy_gettext("Withdrawn")}
 VERSION_STATUS = {
     "draft": lazy_gettext("Draft"),
     "submitted": lazy_gettext("Awaiting approval"),
+    "canary": lazy_gettext("In force for a share"),
     "active": lazy_gettext("In force"),
     "paused": lazy_gettext("Paused"),
     "retired": lazy_gettext("Retired"),
@@ -88,6 +89,7 @@ APPROVAL_KIND = {
     "rule_version": lazy_gettext("Rule"),
     "schedule_version": lazy_gettext("Schedule"),
     "journey_version": lazy_gettext("Journey"),
+    "journey_move": lazy_gettext("Move within a journey"),
     "log_correction": lazy_gettext("Correction of a log delivery"),
     "unmasked_export": lazy_gettext("Export with phone numbers in clear"),
     "outreach_batch": lazy_gettext("Bulk outreach"),

@@ -99,10 +99,14 @@ class Leased:
 
 
 class VersionStatus(StrEnum):
-    """Status of a version of a rule or schedule. A submitted one can't change until it is approved."""
+    """Status of a version of a rule, schedule or journey. A submitted one can't change until it is approved.
+
+    A canary of a journey is in force for a share of its customers.
+    """
 
     DRAFT = "draft"
     SUBMITTED = "submitted"
+    CANARY = "canary"
     ACTIVE = "active"
     RETIRED = "retired"
 
@@ -2278,6 +2282,86 @@ class JourneyStop(Model):
 
     def __repr__(self) -> str:
         return f"{self.reason}"
+
+
+class JourneyMove(Model):
+    """The move of everybody under way on a version to another one 在途迁移, which a worker carries out.
+
+    ``map`` has the step of the new version for each of the old one, None for out of the journey. Whoever has
+    to be looked at again is given a moment in ``hours`` of contact from the beginning on.
+    """
+
+    __tablename__ = "journey_move"
+    __table_args__ = (
+        Index(
+            *("ix_journey_move_open", "from_id"), unique=True, postgresql_where=text("finished_at IS NULL")
+        ),
+        Index("ix_journey_move_journey", "journey_id"),
+        Index("ix_journey_move_to", "to_id"),
+    )
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    journey_id: Mapped[int] = mapped_column(ForeignKey("journey.id", ondelete="CASCADE"))
+    from_id: Mapped[int] = mapped_column(ForeignKey("journey_version.id", ondelete="CASCADE"))
+    to_id: Mapped[int] = mapped_column(ForeignKey("journey_version.id", ondelete="CASCADE"))
+    map: Mapped[dict[str, str | None]] = mapped_column(JSONB)
+    hours: Mapped[int] = mapped_column(Integer)
+    created_by: Mapped[str] = mapped_column(UserName)
+    created_at: Mapped[dt.datetime] = _now()
+    rows_total: Mapped[int | None] = mapped_column(Integer)
+    rows_done: Mapped[int] = mapped_column(Integer, server_default="0")
+    finished_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    source: Mapped[JourneyVersion] = relationship(JourneyVersion, foreign_keys=[from_id])
+    target: Mapped[JourneyVersion] = relationship(JourneyVersion, foreign_keys=[to_id])
+
+    def __repr__(self) -> str:
+        return f"{self.source} → {self.target}"
+
+
+class CanaryEnd(StrEnum):
+    """What became of a canary: in force for all, or withdrawn by a person, a guardrail or another version."""
+
+    IN_FORCE = "in_force"
+    WITHDRAWN = "withdrawn"
+    GUARDRAIL = "guardrail"
+    REPLACED = "replaced"
+
+
+class JourneyCanary(Model):
+    """A version of a journey tried out on ``percent`` of its customers 灰度, beside the one in force.
+
+    It is withdrawn by itself when more than ``opt_out_limit`` percent of its contacts opt out, or more than
+    ``failure_limit`` percent fail. ``figures`` are the numbers when it ended.
+    """
+
+    __tablename__ = "journey_canary"
+    __table_args__ = (
+        Index(
+            *("ix_journey_canary_open", "journey_id"),
+            unique=True,
+            postgresql_where=text("ended_at IS NULL"),
+        ),
+        Index("ix_journey_canary_version", "version_id"),
+        CheckConstraint("percent BETWEEN 1 AND 99", name="ck_journey_canary_percent"),
+    )
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    journey_id: Mapped[int] = mapped_column(ForeignKey("journey.id", ondelete="CASCADE"))
+    version_id: Mapped[int] = mapped_column(ForeignKey("journey_version.id", ondelete="CASCADE"))
+    against_id: Mapped[int] = mapped_column(ForeignKey("journey_version.id", ondelete="CASCADE"))
+    percent: Mapped[int] = mapped_column(Integer)
+    opt_out_limit: Mapped[float] = mapped_column(Float)
+    failure_limit: Mapped[float] = mapped_column(Float)
+    started_by: Mapped[str] = mapped_column(UserName)
+    started_at: Mapped[dt.datetime] = _now()
+    ended_by: Mapped[str | None] = mapped_column(UserName)
+    ended_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    outcome: Mapped[str] = mapped_column(String(16), server_default="")
+    reason: Mapped[str] = mapped_column(String(500), server_default="")
+    figures: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    version: Mapped[JourneyVersion] = relationship(JourneyVersion, foreign_keys=[version_id])
+    against: Mapped[JourneyVersion] = relationship(JourneyVersion, foreign_keys=[against_id])
+
+    def __repr__(self) -> str:
+        return f"{self.version}"
 
 
 # --- Approvals ---

@@ -26,7 +26,7 @@ from app.models import (
 
 Version = TypeVar("Version", RuleVersion, ScheduleVersion, JourneyVersion)
 #: statuses of versions that can be put in force
-OPEN = (VersionStatus.DRAFT, VersionStatus.SUBMITTED)
+OPEN = (VersionStatus.DRAFT, VersionStatus.SUBMITTED, VersionStatus.CANARY)
 
 
 def next_number(owner: Rule | Schedule | Journey) -> int:
@@ -41,7 +41,7 @@ def next_number(owner: Rule | Schedule | Journey) -> int:
 def put_in_force(owner: Any, version: Version, name: str, username: str) -> None:
     """Put a version of a rule, schedule or journey in force and retire the one before. Flushes.
 
-    Raises DomainError for a version that is neither a draft nor submitted.
+    Raises DomainError for a version that is neither a draft nor submitted nor a canary.
     """
     if version.status not in OPEN:
         raise DomainError("Only a draft can be activated; %(version)s is not one.", version=str(version))

@@ -19,8 +19,8 @@ from app.extensions import db
 from app.hits import assignment, counts, due
 from app.jobs import daily, health, processes
 from app.jobs.nudges import nudge, nudge_once
+from app.journeys import canary, simulations
 from app.journeys import execution as journeys
-from app.journeys import simulations
 from app.leads import suppression
 from app.leads.batches import fail_abandoned
 from app.leads.upload_worker import waiting
@@ -187,6 +187,7 @@ STEPS = (
     Step("outreach", lazy_gettext("Queued outreach"), outreach.tick),
     Step("contact_statement", lazy_gettext("Statement of contacts"), _statement),
     Step("journeys", lazy_gettext("Customers in journeys"), _journeys),
+    Step("canaries", lazy_gettext("Guardrails of versions tried out"), canary.watch),
     Step("reminders", lazy_gettext("Reminders"), reminders.run_checks),
     Step("reminder_mails", lazy_gettext("Reminders by e-mail"), digest.collect),
     Step("mails", lazy_gettext("Sending e-mails"), _mails),

@@ -2,28 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
+
+from flask_babel import gettext as _
 
 from app import approvals
 from app.approvals import Change
 from app.approvals.versions import VersionKind
-from app.errors import N_
-from app.journeys import check, differences, versions
+from app.errors import N_, DomainError
+from app.journeys import canary, check, differences, versions
+from app.journeys import moves as moving
+from app.journeys.canary import Terms
+from app.journeys.moves import Move
 from app.models import Approval, JourneyVersion, Staff, VersionStatus
 from app.rules.definition import canonical
 
 KIND = "journey_version"
 
 
-def submit(version: JourneyVersion, user: Staff, reason: str) -> Approval:
+def submit(
+    version: JourneyVersion,
+    user: Staff,
+    reason: str,
+    moves: Sequence[Move] = (),
+    tried: Terms | None = None,
+) -> Approval:
     """Submit a draft or a former version for approval. Does not commit.
 
-    A former version is copied, so that a roll-back is a version of its own. Raises DomainError when the
-    version equals the one in force, can't run, or is already submitted.
+    A former version is copied, so that a roll-back is a version of its own. ``moves`` say where those under
+    way on other versions go; with ``tried`` it is tried out first. Raises DomainError when the version
+    equals the one in force, can't run, is already submitted, or when those can't be.
     """
     if version.status == VersionStatus.RETIRED:
         version = versions.add_version(version.journey, versions.journey_def(version), user.username)
-    return approvals.submit(KIND, version.id, user, reason)
+    payload: dict[str, Any] = {}
+    if moves:
+        payload["moves"] = [each.as_json() for each in moves]
+    if tried is not None:
+        payload["canary"] = asdict(tried)
+    return approvals.submit(KIND, version.id, user, reason, payload)
 
 
 def changes(version: JourneyVersion) -> list[Change]:
@@ -57,7 +76,15 @@ class _JourneyVersionKind(VersionKind[JourneyVersion]):
         return {version.created_by, *version.edited_by}
 
     def changes(self, subject_id: int, payload: dict[str, Any]) -> list[Change]:
-        return changes(self.version(subject_id))
+        version = self.version(subject_id)
+        found = changes(version)
+        if "canary" in payload:
+            found.append(_share(Terms(**payload["canary"])))
+        return [*found, *moving.in_words(version, moving.of_json(payload.get("moves", [])))]
+
+    def submitted(self, approval: Approval) -> None:
+        super().submitted(approval)
+        self._check_around(approval)
 
     def check(self, version: JourneyVersion) -> None:
         super().check(version)
@@ -66,7 +93,31 @@ class _JourneyVersionKind(VersionKind[JourneyVersion]):
     def apply(self, approval: Approval, user: str) -> None:
         version = self.version(approval.subject_id)
         require_sound(version)
-        versions.activate(version, user)
+        self._check_around(approval)
+        if "canary" in approval.payload:
+            canary.start(version, Terms(**approval.payload["canary"]), user)
+            return
+        canary.publish(version, user)
+        moving.begin(version, moving.of_json(approval.payload.get("moves", [])), user)
+
+    def _check_around(self, approval: Approval) -> None:
+        """Raise DomainError for moves, or a share of customers, that are not possible."""
+        version, payload = self.version(approval.subject_id), approval.payload
+        if "canary" in payload:
+            if payload.get("moves"):
+                raise DomainError("Nobody is moved to a version that is tried out.")
+            canary.check(version, Terms(**payload["canary"]))
+        moving.check(version, moving.of_json(payload.get("moves", [])))
+
+
+def _share(terms: Terms) -> Change:
+    words = _(
+        "%(n)s%% of the customers; withdrawn by itself above %(out)s%% opt-outs or %(failed)s%% failures",
+        n=terms.percent,
+        out=f"{terms.opt_out_limit:g}",
+        failed=f"{terms.failure_limit:g}",
+    )
+    return Change(_("Tried out on"), "", words)
 
 
 approvals.register(_JourneyVersionKind())

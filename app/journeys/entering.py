@@ -14,7 +14,7 @@ from sqlalchemy import exists, func, insert, select, update
 from sqlalchemy.orm import aliased
 
 from app.extensions import db
-from app.journeys import stops, triggers
+from app.journeys import canary, stops, triggers
 from app.journeys.definition import HitTrigger, OutcomeTrigger, Reentry
 from app.journeys.past import clock_of
 from app.journeys.versions import journey_def
@@ -112,22 +112,28 @@ def _new_hits(journey: Journey, trigger: HitTrigger, since: dt.datetime, now: dt
 def _enrol(journey: Journey, reentry: Reentry | str, events: Sequence[Event]) -> None:
     """Enrol the customers of events who may enter at the moment of theirs."""
     ready = _ready(journey, reentry, [lead for lead, _hit, _at in events])
-    version = journey.active_version_id
+    trial, chosen = canary.drawn(journey, [lead for lead, _hit, _at in events])
+    versions = {each.id: each for each in (journey.active_version, trial) if each is not None}
     rows = []
     for lead, hit, at in events:
         moment = at.replace(microsecond=0)
         if lead in ready and (ready[lead] is None or moment < ready[lead]):  # type: ignore[operator]
             continue
         ready[lead] = None
+        version = trial.id if trial is not None and lead in chosen else journey.active_version_id
         about = {"journey_id": journey.id, "version_id": version, "lead_id": lead, "hit_id": hit}
         rows.append({**about, "entered_at": moment})
     if not rows:
         return
-    made = insert(JourneyEnrolment).values(rows).returning(JourneyEnrolment.id, JourneyEnrolment.entered_at)
-    first = journey_def(journey.active_version).steps[0].id  # type: ignore[arg-type]
+    first = {key: journey_def(each).steps[0].id for key, each in versions.items()}
+    made = (
+        insert(JourneyEnrolment)
+        .values(rows)
+        .returning(JourneyEnrolment.id, JourneyEnrolment.entered_at, JourneyEnrolment.version_id)
+    )
     steps = [
-        {"enrolment_id": key, "number": 1, "step": first, "due_at": at, "next_at": at}
-        for key, at in db.session.execute(made).tuples()
+        {"enrolment_id": key, "number": 1, "step": first[version], "due_at": at, "next_at": at}
+        for key, at, version in db.session.execute(made).tuples()
     ]
     db.session.execute(insert(JourneyStep), steps)
 

@@ -23,6 +23,7 @@ from app.journeys.definition import (
 )
 from app.journeys.draw import Draw
 from app.journeys.entering import enter
+from app.journeys.moves import being_left, carry_out
 from app.journeys.past import Past
 from app.journeys.plan import OVER, Plan
 from app.journeys.step import DONE, HELD, STATUSES, WAITING, Batch, advance
@@ -71,6 +72,7 @@ def work(now: dt.datetime | None = None) -> int:
             db.session.rollback()
             log.exception("customers could not enter journey %s; the next look tries again", journey_id)
     stops.spread_overdue(moment)
+    carry_out(moment)
     total = 0
     while done := _move(moment):
         total += done
@@ -97,11 +99,13 @@ def _is_due(now: dt.datetime) -> Any:
 def _move(now: dt.datetime) -> int:
     """Decide the steps that are due longest, and commit. Return their number."""
     moving = stops.locked_for_moving()
+    stays = JourneyEnrolment.version_id.not_in(being_left())
     query = (
         select(JourneyStep)
         .join(JourneyEnrolment, JourneyEnrolment.id == JourneyStep.enrolment_id)
         .options(contains_eager(JourneyStep.enrolment))
         .where(_is_due(now), JourneyEnrolment.journey_id.in_(moving))
+        .where(or_(JourneyStep.outreach_id.is_not(None), stays))
         .order_by(JourneyStep.next_at, JourneyEnrolment.lead_id)
         .limit(CHUNK)
         .with_for_update(of=JourneyStep, skip_locked=True)

@@ -218,16 +218,15 @@ def _spread(journey_id: int, since: dt.datetime, hours: int, now: dt.datetime) -
     found = db.session.execute(_overdue(journey_id, now)).tuples().all()
     moments = paced(since, hours, 0, len(found), len(found))
     for first in range(0, len(found), CHUNK):
-        rows = found[first : first + CHUNK]
-        at = [dt.datetime.fromtimestamp(each, dt.UTC) for each in moments[first : first + CHUNK]]
+        rows, at = found[first : first + CHUNK], moments[first : first + CHUNK]
         steps, people, contacts = zip(*rows, strict=True)
-        _set(JourneyStep.next_at, steps, at)
-        _set(JourneyEnrolment.not_before, people, at)
-        _set(Outreach.next_at, contacts, at)
+        set_moments(JourneyStep.next_at, steps, at)
+        set_moments(JourneyEnrolment.not_before, people, at)
+        set_moments(Outreach.next_at, contacts, at)
 
 
-def _set(column: Any, ids: Sequence[int | None], moments: Sequence[dt.datetime]) -> None:
-    """Write a moment into a column of each of some rows."""
+def set_moments(column: Any, ids: Sequence[int | None], moments: Sequence[dt.datetime]) -> None:
+    """Write a moment into a column of each of some rows. Ids that are None are left out."""
     listed = func.unnest(bindparam("ids", list(ids), type_=ARRAY(BigInteger)))
     at = func.unnest(bindparam("moments", list(moments), type_=ARRAY(DateTime(timezone=True))))
     given = select(listed.label("id"), at.label("at")).subquery()
@@ -237,13 +236,15 @@ def _set(column: Any, ids: Sequence[int | None], moments: Sequence[dt.datetime])
     )
 
 
-def paced(since: dt.datetime, hours: int, first: int, last: int, total: int) -> list[int]:
+def paced(since: dt.datetime, hours: int, first: int, last: int, total: int) -> list[dt.datetime]:
     """Return the moments of those from the first to before the last of so many, even in hours of contact."""
     day = clock.today(since)
     openings = Openings(rules(), calendar.current(), current_settings().zone, day, day + _AHEAD)
     seconds = np.arange(first, last, dtype=np.int64) * (hours * 3600) // max(total, 1)
-    found: list[int] = openings.later(seconds_of(since), seconds).tolist()
-    return found
+    return [
+        dt.datetime.fromtimestamp(each, dt.UTC)
+        for each in openings.later(seconds_of(since), seconds).tolist()
+    ]
 
 
 def _overdue(journey_id: int, now: dt.datetime) -> Any:

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import select
 
 from app.extensions import db
-from app.journeys import check, stops, versions
+from app.journeys import canary, check, stops, versions
 from app.journeys.definition import Bought, JourneyDef, Step, Trigger
 from app.journeys.differences import changes
 from app.models import Journey, RuleStatus
@@ -81,7 +81,7 @@ def _apply(item: JourneyDef, user: str, overwrite: bool) -> None:
         return
     current = journey.active_version
     if current is None or versions.journey_def(current) != item:
-        versions.activate(versions.add_version(journey, item, user), user)
+        canary.publish(versions.add_version(journey, item, user), user)
     if journey.status == RuleStatus.PAUSED:
         stops.resume(journey, user)
 

@@ -101,6 +101,8 @@ OBJECT = {
     "installation": lazy_gettext("Installation"),
     "lead_before": lazy_gettext("Values before an import"),
     "journey": lazy_gettext("Journey"),
+    "journey_canary": lazy_gettext("Version tried out"),
+    "journey_move": lazy_gettext("Move within a journey"),
     "journey_stop": lazy_gettext("Stop of journeys"),
     "journey_version": lazy_gettext("Journey version"),
     "lead_tag": lazy_gettext("Tag on a lead"),
