@@ -163,7 +163,15 @@ TABLE: dict[str, dict[str, str]] = {
         "can_show": "AMKU",
         "can_delete": "AM",
     },
+    "JourneySimulationView": {
+        "can_list": "AMU",
+        "can_show": "AMU",
+        "can_progress": "AMU",
+        "can_steps": "AM",
+        "cancel": "AM",
+    },
     "JourneyVersionView": {
+        "can_simulate": "AM",
         "can_list": "AMKU",
         "can_show": "AMKU",
         "can_delete": "AM",

@@ -27,6 +27,7 @@ from app.screens.hits.work import (
     WorkSettingView,
     WorkspaceView,
 )
+from app.screens.journeys.simulations import JourneySimulationView
 from app.screens.journeys.views import EnrolmentView, JourneyVersionView, JourneyView
 from app.screens.leads.bulk import BulkJobView
 from app.screens.leads.classify import MatrixView, SegmentView, TagView
@@ -167,6 +168,7 @@ MENU = (
         (
             JourneyView,
             JourneyVersionView,
+            JourneySimulationView,
             EnrolmentView,
         ),
     ),

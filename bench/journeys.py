@@ -14,7 +14,7 @@ import numpy as np
 from app.journeys.definition import JourneyDef
 from app.journeys.draw import Draw, places
 from app.journeys.plan import Plan
-from app.journeys.simulation import Candidates, simulate
+from app.journeys.simulation import Callers, Candidates, simulate
 from app.journeys.world import World
 from app.lib.wall_clock import WallClock, number_of, seconds_of
 from app.outreach.caps import caps_of
@@ -25,6 +25,8 @@ from app.schedules.calendar import Calendar
 ZONE = ZoneInfo("Asia/Shanghai")
 FIRST, LAST = dt.date(2026, 7, 1), dt.date(2026, 9, 28)
 AROUND = dt.timedelta(days=60)
+#: owners whose calls are counted
+CALLERS = 2_000
 
 
 def steps() -> list[dict[str, Any]]:
@@ -76,7 +78,8 @@ def main() -> None:
     world = world_of(plan, people)
     wall, cpu = time.perf_counter(), time.process_time()
     days = (number_of(FIRST), number_of(LAST))
-    tally = simulate(plan, world, Candidates(world.leads, world.entered), days)
+    callers = Callers(world.leads % CALLERS, CALLERS)
+    tally = simulate(plan, world, Candidates(world.leads, world.entered), days, callers=callers)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(f"{people:,} people, {int(tally.steps.sum()):,} steps, {int(tally.contacts.sum()):,} contacts")

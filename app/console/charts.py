@@ -53,6 +53,39 @@ class Chart:
 
 
 @dataclass(frozen=True)
+class Bars:
+    """A chart of bars beside or on top of each other: ``series`` are a name and a number for each ``x``."""
+
+    title: str
+    unit: str
+    x: list[str]
+    series: list[tuple[str, list[int]]]
+    along: str = ""
+    empty: str = ""
+    all: None = None
+    parts: bool = False
+    term: str = ""
+    stacked: bool = False
+
+    @property
+    def y(self) -> list[int]:
+        """Return the numbers of the first series; the template draws nothing when there are none."""
+        return self.series[0][1]
+
+    @property
+    def links(self) -> list[str]:
+        """Return no links."""
+        return []
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """Return the data for the script."""
+        common = {"title": self.title, "unit": self.unit, "x": self.x, "along": self.along, "links": []}
+        series = [{"name": name, "y": y} for name, y in self.series]
+        return {"kind": "bars", "series": series, **common, **({"stacked": True} if self.stacked else {})}
+
+
+@dataclass(frozen=True)
 class Intervals:
     """Shares with their intervals, one line for each of ``names``, in percent or in ``unit``.
 

@@ -333,6 +333,55 @@ TERMS: dict[str, Term] = {
         _("The conversion rate divided by that of all leads that were active in the period."),
         _("1 means that the rule selects no better than chance; 2 means twice as well."),
     ),
+    # Simulations of journeys
+    "journey_entered": Term(
+        _("Entered"),
+        _("How often customers would have entered the journey in the period."),
+        _("Somebody who enters again counts again."),
+    ),
+    "journey_goal": Term(
+        _("Reached the goal"),
+        _("Those who bought what the journey aims at while they were in it."),
+        _("By outcomes dated from the day of entering; the journey is over for them then."),
+    ),
+    "journey_left": Term(
+        _("Left early"),
+        _("Those for whom the journey ended before its end for another reason than the goal."),
+        _("Deleted, on the do-not-disturb list, or in a holdout group."),
+    ),
+    "journey_through": Term(
+        _("Went through"),
+        _("Those who came to the end of the journey."),
+    ),
+    "journey_still_in": Term(
+        _("Under way at the end"),
+        _("Those who stand at a step when the period ends."),
+    ),
+    "journey_contacts": Term(
+        _("Number of contacts"),
+        _("SMS and calls that would have been made, each at the first moment that the rules allow."),
+        _("Contact hours, holidays and caps included, with the contacts that were really made."),
+    ),
+    "journey_cost": Term(
+        _("Cost"),
+        _("What the contacts would have cost by the prices of today."),
+        _("An SMS costs as many segments as its text has with values of usual length."),
+    ),
+    "journey_outside": Term(
+        _("Contacts outside hours"),
+        _("Contacts at a forbidden moment, of which there must be none."),
+        _("Checked one by one against contact hours and holidays."),
+    ),
+    "journey_arrived": Term(
+        _("Came to it"),
+        _("How often customers came to the step, and the share of those who entered."),
+        _("A step that customers come to several times can have more than all."),
+    ),
+    "journey_desk": Term(
+        _("Who calls"),
+        _("The assignee that the customer has today, else the marketers of the nearest branch that has any."),
+        _("A usual day is the median of the days with calls."),
+    ),
     # Data
     "event": Term(
         _("Call"),

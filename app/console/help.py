@@ -41,7 +41,7 @@ CHAPTERS = (
             *("OutreachSettingView", "ForbiddenWordView", "OutreachTestView"),
         ),
     ),
-    Chapter("journeys", ("JourneyView", "JourneyVersionView", "EnrolmentView")),
+    Chapter("journeys", ("JourneyView", "JourneyVersionView", "JourneySimulationView", "EnrolmentView")),
     Chapter("facts", ("FactView", "ProductView", "OutcomeView")),
     Chapter("effect", ("EffectView", "WeeklyReportView", "ReportMailView")),
     Chapter("data", ("DataStateView", "InstitutionView", "IngestFileView", "CompletenessView", "JobRunView")),

@@ -125,6 +125,18 @@ class JourneyPathWidget(RenderTemplateWidget):  # type: ignore[misc]
     template = "journeys/path.html"
 
 
+class SimulationWidget(RenderTemplateWidget):  # type: ignore[misc]
+    """The figures of a finished simulation of a journey, with the data of app.screens.journeys."""
+
+    template = "journeys/simulation.html"
+
+
+class SimulationAtApprovalWidget(RenderTemplateWidget):  # type: ignore[misc]
+    """What the newest simulation of a version says to whoever approves it, or that there is none."""
+
+    template = "journeys/simulation_at_approval.html"
+
+
 class WeeklyReportWidget(RenderTemplateWidget):  # type: ignore[misc]
     """A weekly ``report`` in words."""
 

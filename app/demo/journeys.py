@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pandas as pd
 from sqlalchemy import func, insert, select
 
 from app.extensions import db
-from app.journeys import check, presets, versions
+from app.journeys import approval, check, drafts, presets, simulations, versions
 from app.journeys.definition import JourneyDef
 from app.journeys.report import simulate_past
 from app.lib import clock
@@ -29,6 +30,7 @@ from app.models import (
     JourneyVersion,
     Lead,
     Rule,
+    Staff,
 )
 
 #: preset → code, whose hits let customers enter, and whether it is in force or a draft
@@ -37,6 +39,8 @@ JOURNEYS: dict[str, tuple[str, list[str], bool]] = {
     "unread": ("J-SMS-CALL", ["R-MULTI-LENDER-7D", "R-COMPARE-14D"], True),
     "maturity": ("J-RENEW", [], False),
 }
+#: calls that a marketer of the demo can make on a day
+CALLS_A_DAY = 5
 
 
 def create(user: str, first: dt.date, last: dt.date) -> int:
@@ -54,6 +58,24 @@ def create(user: str, first: dt.date, last: dt.date) -> int:
             entered += _lead_through(version, first, last)
     db.session.commit()
     return entered
+
+
+def submit(user: Staff) -> None:
+    """Submit a draft that writes before it calls, with a simulation of it. Commits."""
+    journey = db.session.scalars(select(Journey).where(Journey.code == "J-RECALL")).one()
+    draft = drafts.draft_of(journey, user.username)
+    old = draft.spec
+    contact = {"id": "sms0", "do": "contact", "channel": "sms", "template": "T-LOAN", "then": "wait0"}
+    wait = {"id": "wait0", "do": "wait", "hours": 24, "until": "answered", "then": "end", "timeout": "call1"}
+    kept = [step for step in old["steps"] if step["id"] in ("call1", "end")]
+    called = [{**step, "then": "end"} if step["do"] == "contact" else step for step in kept]
+    changed = JourneyDef.model_validate({**old, "steps": [contact, wait, *called]})
+    drafts.save(draft.id, changed, user.username, seen=drafts.digest(draft))
+    db.session.commit()
+    wanted = replace(simulations.proposed(), calls_a_day=CALLS_A_DAY)
+    simulations.work_on(simulations.request_simulation(draft, wanted, user.username).id)
+    approval.submit(draft, user, "先发短信，减少外呼")
+    db.session.commit()
 
 
 def _stored(definition: JourneyDef, user: str) -> JourneyVersion:

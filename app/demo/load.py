@@ -98,6 +98,8 @@ def _fill(progress: Say, count: int, days: int, runs: int) -> None:
         progress(f"Demo: {_outcome(run_id)}, {sent} pushes")
     _work(progress, yesterday)
     progress(f"Demo: {journeys.create('manager', last_days[0], yesterday):,} customers in journeys")
+    if (admin := _user("admin")) is not None:
+        journeys.submit(admin)
 
 
 def _hold_out() -> None:

@@ -24,6 +24,7 @@ from app.models import (
     ExportJob,
     ImportBatch,
     JobRun,
+    JourneySimulation,
     Mail,
     MailKind,
     MailStatus,
@@ -86,6 +87,10 @@ JOBS = (
     _Job(
         *(Backtest, Backtest.requested_by, RunStatus.FAILED),
         lazy_gettext("Your back-test #%(id)s failed"),
+    ),
+    _Job(
+        *(JourneySimulation, JourneySimulation.requested_by, RunStatus.FAILED),
+        lazy_gettext("Your simulation #%(id)s failed"),
     ),
     _Job(
         *(BulkJob, BulkJob.requested_by, RunStatus.FAILED),

@@ -241,7 +241,22 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "can_show": get("/journeyview/show/{journey}"),
         "can_delete": post("/journeyview/delete/{free_journey}"),
     },
+    "JourneySimulationView": {
+        "can_list": get("/journeysimulationview/list/"),
+        "can_show": get("/journeysimulationview/show/{simulation}"),
+        "can_progress": get("/journeysimulationview/progress/{simulation}"),
+        "can_steps": get("/journeysimulationview/steps/{simulation}"),
+        "cancel": act("journeysimulationview", "cancel", "running_simulation"),
+    },
     "JourneyVersionView": {
+        "can_simulate": post(
+            "/journeyversionview/simulate/{journey_version}",
+            first="2026-10-01",
+            last="2026-10-02",
+            answers="none",
+            calls_a_day="",
+            leads="",
+        ),
         "can_list": get("/journeyversionview/list/"),
         "can_show": get("/journeyversionview/show/{journey_version}"),
         "can_delete": post("/journeyversionview/delete/{journey_draft}"),
@@ -564,6 +579,7 @@ NOTHING_THERE = {
     ("IngestFileView", "can_rejects"),
     ("ExportJobView", "can_fetch"),
     ("AuditJobView", "can_fetch"),
+    ("JourneySimulationView", "can_steps"),
     ("LeadView", "can_export_clear"),  # not there unless a setting allows it
     ("CustomerView", "can_export_clear"),
     ("HitView", "can_export_clear"),

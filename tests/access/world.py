@@ -37,6 +37,8 @@ from app.models import (
     JobRun,
     Journey,
     JourneyEnrolment,
+    JourneySimulation,
+    JourneySimulationPath,
     JourneyStep,
     JourneyVersion,
     Lead,
@@ -130,7 +132,8 @@ def _build(session: Session, settings: Settings) -> World:
     rows["journey"].active_version = rows["journey_version"]
     for where in branches:
         rows[f"enrolment_{where}"], rows[f"stop_{where}"] = enrolled(rows, rows[f"lead_{where}"])
-        session.add_all([rows[f"enrolment_{where}"], rows[f"stop_{where}"]])
+        rows[f"walked_{where}"] = walked(rows, rows[f"lead_{where}"])
+        session.add_all([rows[f"{each}_{where}"] for each in ("enrolment", "stop", "walked")])
     rows["outcome"] = Outcome(
         outcome_id="O-1",
         lead_id=rows["lead_home"].id,
@@ -283,6 +286,8 @@ def _journeys() -> dict[str, Any]:
         "journey_version": journey_versions[0],
         "journey_draft": journey_versions[1],
         "free_journey_version": rows["free_journey"].versions[0],
+        "simulation": simulation(journey_versions[1], status="done", progress=100, result=SIMULATED),
+        "running_simulation": simulation(journey_versions[0], status="running", progress=40),
     }
 
 
@@ -294,6 +299,94 @@ def journey_of(code: str, status: str, *statuses: str) -> Journey:
         spec = {"code": code, "name": "中文", "trigger": {"on": "hit"}, "steps": steps}
         made.versions.append(JourneyVersion(number=number, status=each, spec=spec, created_by="x"))
     return made
+
+
+def simulation(version: JourneyVersion, **values: Any) -> JourneySimulation:
+    """A simulation of two days in October."""
+    return JourneySimulation(
+        version=version,
+        digest="0" * 64,
+        first_day=dt.date(2026, 10, 1),
+        last_day=dt.date(2026, 10, 2),
+        answers="past",
+        calls_a_day=5,
+        requested_by="me",
+        **values,
+    )
+
+
+#: contacts that a simulation counted, a step for each of its kinds
+_CALLS = {
+    "calls": 20,
+    "highest": 12,
+    "on": "2026-10-02",
+    "usual": 10.0,
+    "days": 2,
+    "daily": {"8": 1, "12": 1},
+}
+FIGURES: dict[str, Any] = {
+    "numbers": {
+        "entered": 60,
+        "still_in": 5,
+        "goal": 4,
+        "left": 6,
+        "steps": {
+            "ask": {"entered": 60, "done": 60, "held": 0, "skipped": 0},
+            "sms": {"entered": 60, "done": 50, "held": 4, "skipped": 6},
+            "wait": {"entered": 50, "done": 45, "held": 0, "skipped": 0},
+            "call": {"entered": 24, "done": 20, "held": 0, "skipped": 4},
+            "end": {"entered": 45, "done": 45, "held": 0, "skipped": 0},
+        },
+        "contacts": {"sms": 50, "call": 20},
+        "by_day": {"2026-10-01": {"sms": 50, "call": 8}, "2026-10-02": {"call": 12}},
+        "outside_hours": 0,
+    },
+    "spec": {
+        "code": "J-1",
+        "name": "中文",
+        "trigger": {"on": "hit"},
+        "steps": [
+            {"id": "ask", "do": "split", "parts": {"sms": 60, "call": 40}},
+            {"id": "sms", "do": "contact", "channel": "sms", "template": "T-1", "then": "wait"},
+            {"id": "wait", "do": "wait", "days": 1, "until": "answered", "then": "end", "timeout": "call"},
+            {"id": "call", "do": "contact", "channel": "call", "template": "T-2", "then": "end"},
+            {"id": "end", "do": "end"},
+        ],
+    },
+    "waiting": {"wait": 5},
+    "ways": {"ask": {"sms": 36, "call": 24}, "wait": {"answered": 21, "timeout": 24}},
+    "held": {"sms": {"cap_channel": 3, "phone": 1}},
+    "skipped": {"sms": {"holdout": 6}, "call": {"goal": 4}},
+    "costs": {
+        "sms": {"contacts": 50, "segments": 2, "price": "0.05", "yuan": "5.00"},
+        "call": {"contacts": 20, "segments": 1, "price": "0.6", "yuan": "12.0"},
+    },
+    "load": {**_CALLS, "desks": [{"user": 0, "branch": 0, "people": 2, **_CALLS}], "more": 3},
+    "shares": {"sms": 4.5, "call": 40.0},
+}
+SIMULATED: dict[str, Any] = {
+    **FIGURES,
+    "number": 2,
+    "sample": {"drawn": 30, "of": 60, "rows": 239},
+    "active": {**FIGURES, "number": 1, "numbers": {**FIGURES["numbers"], "entered": 50, "goal": 5}},
+}
+
+
+def walked(rows: dict[str, Any], customer: Lead) -> JourneySimulationPath:
+    """The simulated path of a customer who is held back, then called on the next day."""
+    return JourneySimulationPath(
+        simulation=rows["simulation"],
+        lead=customer,
+        kind="held",
+        why="cap_channel",
+        asked_for=True,
+        steps=[
+            ["ask", "2026-10-01T06:00:00+08:00", "2026-10-01T06:00:00+08:00", "done", "sms"],
+            ["sms", "2026-10-01T06:00:00+08:00", "2026-10-01T09:30:00+08:00", "held", "cap_channel"],
+            ["call", "2026-10-01T09:30:00+08:00", "2026-10-02T09:30:00+08:00", "done", ""],
+            ["end", "2026-10-02T09:30:00+08:00", None, "waiting", ""],
+        ],
+    )
 
 
 def enrolled(rows: dict[str, Any], customer: Lead) -> tuple[JourneyEnrolment, JourneyStep]:

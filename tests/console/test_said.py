@@ -28,6 +28,7 @@ SHOWN: dict[str, tuple[str, dict[str, object]]] = {
     "export_job": ("/exportjobview/show/{my_export}", {}),
     "import_batch": ("/importbatchview/show/{given_up}", {}),
     "job_run": ("/jobrunview/show/{held}", {}),
+    "journey_simulation": ("/journeysimulationview/show/{simulation}", {"status": "failed"}),
     "log_correction": ("/ingestfileview/show/{corrected_file}", {}),
     "mail": ("/remindermailview/list/", {}),
     "outreach": ("/outreachview/list/", {}),

@@ -34,6 +34,7 @@ from app.models import (
     JobRun,
     Journey,
     JourneyEnrolment,
+    JourneySimulation,
     JourneyStep,
     Lead,
     Outcome,
@@ -110,6 +111,10 @@ def check_journeys(session: Session) -> None:
     assert {"under_way", "ended"} <= set(found)
     waiting = session.scalar(select(func.count()).where(JourneyStep.status == "waiting"))
     assert waiting == found["under_way"]
+    row = session.scalars(select(JourneySimulation)).one()
+    assert (row.status, row.version.status, row.error) == ("done", "submitted", None)
+    assert row.result is not None
+    assert row.result["active"]["number"] == 1
 
 
 def check_hits(session: Session) -> None:

@@ -17,7 +17,8 @@ from app import audit_jobs, bulk
 from app.exports import jobs as exports
 from app.extensions import db
 from app.jobs.leases import MAX_ATTEMPTS
-from app.models import AuditJob, Backtest, BulkJob, ExportJob, JobRun, OutreachBatch
+from app.journeys import simulations
+from app.models import AuditJob, Backtest, BulkJob, ExportJob, JobRun, JourneySimulation, OutreachBatch
 from app.outreach import preflight
 from app.rules import backtest_jobs
 from app.t1.execute import execute
@@ -38,6 +39,10 @@ WORK = {
     "export": Work(ExportJob, "my_export", exports.make_export, "app.exports.jobs.write_table"),
     "bulk change": Work(BulkJob, "bulk", bulk.work_on, "app.bulk._in_chunks"),
     "back-test": Work(Backtest, "running_backtest", backtest_jobs.work_on, "app.rules.backtest.check"),
+    "simulation": Work(
+        *(JourneySimulation, "running_simulation", simulations.work_on),
+        "app.journeys.simulations.check_period",
+    ),
     "change log": Work(AuditJob, "my_audit", audit_jobs.work_on, "app.audit_jobs._requester"),
     "T+1": Work(JobRun, "held", execute, "app.t1.execute.ingest_logs"),
     "outreach": Work(OutreachBatch, "outreach_checked", preflight.run, "app.outreach.preflight._check"),

@@ -25,9 +25,11 @@ from app.console.view import ConsoleView
 from app.console.widgets import ConsoleFormWidget, TurnoverWidget
 from app.errors import DomainError
 from app.extensions import db
-from app.models import Approval, ApprovalStatus
+from app.journeys import approval as journeys
+from app.models import Approval, ApprovalStatus, JourneyVersion
 from app.rules import approval
 from app.screens.approvals.page import changes_table, subject_link, turnover_table
+from app.screens.journeys.simulations import at_approval
 
 
 class Turn(ChoiceFilter):
@@ -104,6 +106,9 @@ class ApprovalView(ConsoleView):
 
     def _get_show_widget(self, pk: Any, item: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         widgets: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)
+        if item.kind == journeys.KIND:
+            version = db.session.get(JourneyVersion, item.subject_id)
+            return widgets | ({"more": [at_approval(version)]} if version else {})
         if item.kind != approval.KIND:
             return widgets
         return widgets | {"more": [TurnoverWidget(url=url_for(".turnover", pk=item.id))]}

@@ -35,6 +35,7 @@ JOB_NAME = {
     "export": lazy_gettext("Export"),
     "bulk": lazy_gettext("Bulk change"),
     "backtest": lazy_gettext("Back-test"),
+    "simulation": lazy_gettext("Simulation of a journey"),
     "audit": lazy_gettext("Verification or export"),
     "conversions": lazy_gettext("Counting conversions again"),
     "mails": lazy_gettext("Sending e-mails"),

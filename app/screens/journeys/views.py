@@ -25,9 +25,10 @@ from app.models import Journey, JourneyEnrolment, JourneyVersion
 from app.screens.journeys import page
 from app.screens.journeys.filters import AtStep, ByCustomer
 from app.screens.journeys.labels import ENROLMENT
+from app.screens.journeys.simulations import StartsSimulations
 
 
-class JourneyVersionView(SubmitsVersions, ConsoleView):
+class JourneyVersionView(StartsSimulations, SubmitsVersions, ConsoleView):
     """Versions of journeys: drafts, which can be edited and submitted, the one in force, and earlier ones."""
 
     model = JourneyVersion
@@ -36,7 +37,7 @@ class JourneyVersionView(SubmitsVersions, ConsoleView):
         "head": page.version_head,
         "difference": page.difference,
     }
-    base_permissions = ["can_list", "can_show", "can_delete", "can_submit"]
+    base_permissions = ["can_list", "can_show", "can_delete", "can_submit", "can_simulate"]
     about = lazy_gettext("All versions of the journeys: drafts, submitted, in force and former ones.")
     empty_next = ("JourneyView",)
     empty_hint = lazy_gettext("No version yet. Add a journey, which begins with a draft.")
@@ -61,7 +62,7 @@ class JourneyVersionView(SubmitsVersions, ConsoleView):
 
     def show_links(self, item: JourneyVersion) -> list[Link]:
         """Return the links to submission or its request, and to the customers of the version."""
-        return [*self.submit_links(item), *customer_links(version=item.id)]
+        return [*self.submit_links(item), *self.simulation_links(item), *customer_links(version=item.id)]
 
     def hidden_columns(self, item: JourneyVersion) -> tuple[str, ...]:
         """Return the difference of the version in force, which has none."""
@@ -76,7 +77,8 @@ class JourneyVersionView(SubmitsVersions, ConsoleView):
 
     def _get_show_widget(self, pk: Any, item: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         shown: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)
-        return shown | steps_widgets(item)
+        widgets = steps_widgets(item)
+        return shown | widgets | {"more": [*widgets["more"], *self.simulated(item)]}
 
     @expose("/steps/<row_id:pk>", methods=["GET"])
     @has_access

@@ -12,6 +12,7 @@ from flask_babel import ngettext
 
 from app import labels
 from app.activity import operators
+from app.console.charts import Bars
 from app.effect.labels import claims_stand_in
 from app.jobs.requested import OPEN
 from app.lib import clock
@@ -65,31 +66,6 @@ class Curve:
         """Return what the script draws."""
         names = ("title", "unit", "x", "y", "low", "high", "base", "base_name", "chosen", "along")
         return {"kind": "curve", "links": [], **{name: getattr(self, name) for name in names}}
-
-
-@dataclass(frozen=True)
-class Bars:
-    """A chart of grouped bars: each of ``series`` is a name and a number for each ``x``."""
-
-    title: str
-    unit: str
-    x: list[str]
-    series: list[tuple[str, list[int]]]
-    along: str = ""
-    empty: str = ""
-    all: None = None
-    parts: bool = False
-
-    @property
-    def y(self) -> list[int]:
-        """Return the numbers of the first series; the template draws nothing when there are none."""
-        return self.series[0][1]
-
-    @property
-    def data(self) -> dict[str, Any]:
-        """Return what the script draws."""
-        common = {"title": self.title, "unit": self.unit, "x": self.x, "along": self.along, "links": []}
-        return {"kind": "bars", "series": [{"name": name, "y": y} for name, y in self.series], **common}
 
 
 def progress_of(row: Backtest) -> dict[str, Any]:

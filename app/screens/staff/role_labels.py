@@ -39,6 +39,8 @@ _METHOD = {
     "can_compare": lazy_gettext("Compare versions"),
     "can_export_clear": lazy_gettext("Request exports with phone numbers in clear"),
     "can_backtest": lazy_gettext("Back-test"),
+    "can_simulate": lazy_gettext("Simulate"),
+    "can_steps": lazy_gettext("Download the simulated steps"),
     "can_submit": lazy_gettext("Submit for approval"),
     "can_approve": lazy_gettext("Approve"),
     "can_reject": lazy_gettext("Reject"),

@@ -16,6 +16,7 @@
  * @property {number} [chosen]
  * @property {string} [along]
  * @property {{name: string, y: number[]}[]} [series]
+ * @property {boolean} [stacked]
  *
  * @typedef {object} Look the page around the chart
  * @property {number} width
@@ -196,9 +197,9 @@ function bars(data, look) {
   };
 }
 
-/** @param {Data} data */
-function sideBySide({ series = [] }) {
-  const shades = [COLOURS.blue, COLOURS.line2];
+/** Bars of several series, beside each other or stacked. @param {Data} data */
+function sideBySide({ series = [], stacked = false }) {
+  const shades = stacked ? RING : [COLOURS.blue, COLOURS.line2];
   return {
     legend: {
       show: series.length > 1,
@@ -214,6 +215,7 @@ function sideBySide({ series = [] }) {
       name,
       data: y,
       itemStyle: { color: shades[place] },
+      ...(stacked && { stack: "all" }),
     })),
   };
 }
