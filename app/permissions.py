@@ -162,6 +162,8 @@ TABLE: dict[str, dict[str, str]] = {
         "can_list": "AMKU",
         "can_show": "AMKU",
         "can_delete": "AM",
+        "can_pause": "AM",
+        "can_stop": "AM",
     },
     "JourneySimulationView": {
         "can_list": "AMU",

@@ -29,6 +29,7 @@ SMALL = {
     "journeys": ["2000"],
     "leads_import": ["2000"],
     "lists": ["3000"],
+    "moves": ["2000"],
     "outcomes": ["2000", "2000"],
     "plan": ["3"],
     "preflight": ["300"],

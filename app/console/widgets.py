@@ -119,6 +119,12 @@ class JourneyStepsWidget(RenderTemplateWidget):  # type: ignore[misc]
     template = "journeys/steps_widget.html"
 
 
+class JourneyTrialWidget(RenderTemplateWidget):  # type: ignore[misc]
+    """A version of a journey that is tried out, compared with the one in force."""
+
+    template = "journeys/trial.html"
+
+
 class JourneyPathWidget(RenderTemplateWidget):  # type: ignore[misc]
     """The ``steps`` that a customer came to in a journey."""
 

@@ -64,6 +64,11 @@ def of(journey: Journey) -> JourneyCanary | None:
     )
 
 
+def of_version(version: JourneyVersion) -> JourneyCanary | None:
+    """Return how a version is, or was, tried out, None when it never was."""
+    return db.session.scalar(select(JourneyCanary).where(JourneyCanary.version_id == version.id))
+
+
 def check(version: JourneyVersion, terms: Terms) -> None:
     """Raise DomainError for a version that can't be compared with the one in force, and for wrong terms."""
     journey = version.journey

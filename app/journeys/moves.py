@@ -21,6 +21,7 @@ from app import approvals
 from app.approvals import Change
 from app.errors import N_, DomainError
 from app.extensions import db
+from app.journeys.sentence import doing, read_names
 from app.journeys.stops import HOURS, MAX_HOURS, paced, set_moments
 from app.journeys.versions import journey_def
 from app.lib.pointers import to_row
@@ -124,6 +125,7 @@ def in_words(target: JourneyVersion, moves: Sequence[Move]) -> list[Change]:
     changes = []
     for move in moves:
         source = _version(move.source_id)
+        before, after = step_words(source), step_words(target)
         for step, count in standing(source).items():
             to = move.map.get(step)
             many = ngettext("%(num)s customer", "%(num)s customers", count)
@@ -131,11 +133,18 @@ def in_words(target: JourneyVersion, moves: Sequence[Move]) -> list[Change]:
             changes.append(
                 Change(
                     _("Move from v%(old)s to v%(new)s", old=source.number, new=target.number),
-                    _("%(step)s: %(many)s", step=step, many=many),
-                    to if to is not None else gone,
+                    _("%(step)s: %(many)s", step=before[step], many=many),
+                    after.get(to, to) if to is not None else gone,
                 )
             )
     return changes
+
+
+def step_words(version: JourneyVersion) -> dict[str, str]:
+    """Return the number of each step of a version and what it does."""
+    names = read_names()
+    steps = journey_def(version).steps
+    return {step.id: f"{number} · {doing(step, names)}" for number, step in enumerate(steps, 1)}
 
 
 def begin(target: JourneyVersion, moves: Sequence[Move], user: str) -> None:

@@ -145,9 +145,10 @@ def locked_for_moving() -> list[int]:
     return list(db.session.scalars(select(Journey.id).where(Journey.id.in_(found), *running(), ~spread)))
 
 
-def overdue(journey: Journey, now: dt.datetime) -> int:
-    """Return how many customers would go on at once."""
-    query = _overdue(journey.id, now).with_only_columns(func.count()).order_by(None)
+def overdue(journeys: Sequence[int] | None = None) -> int:
+    """Return how many customers of journeys, of all by default, would go on at once."""
+    ids = list(db.session.scalars(select(Journey.id))) if journeys is None else journeys
+    query = _overdue(ids, clock.now()).with_only_columns(func.count()).order_by(None)
     return db.session.scalar(query) or 0
 
 
@@ -215,7 +216,7 @@ def spread_overdue(now: dt.datetime) -> None:
 
 
 def _spread(journey_id: int, since: dt.datetime, hours: int, now: dt.datetime) -> None:
-    found = db.session.execute(_overdue(journey_id, now)).tuples().all()
+    found = db.session.execute(_overdue([journey_id], now)).tuples().all()
     moments = paced(since, hours, 0, len(found), len(found))
     for first in range(0, len(found), CHUNK):
         rows, at = found[first : first + CHUNK], moments[first : first + CHUNK]
@@ -247,7 +248,7 @@ def paced(since: dt.datetime, hours: int, first: int, last: int, total: int) -> 
     ]
 
 
-def _overdue(journey_id: int, now: dt.datetime) -> Any:
+def _overdue(journeys: Sequence[int], now: dt.datetime) -> Any:
     """Return the query of steps that are overdue, their enrolments and queued contacts, the longest first."""
     return (
         select(JourneyStep.id, JourneyStep.enrolment_id, JourneyStep.outreach_id)
@@ -255,7 +256,7 @@ def _overdue(journey_id: int, now: dt.datetime) -> Any:
         .outerjoin(Outreach, Outreach.id == JourneyStep.outreach_id)
         .where(
             *(JourneyStep.status == JourneyStepStatus.WAITING, JourneyStep.next_at <= now),
-            JourneyEnrolment.journey_id == journey_id,
+            JourneyEnrolment.journey_id.in_(journeys),
             or_(JourneyStep.outreach_id.is_(None), Outreach.status == OutreachStatus.QUEUED),
         )
         .order_by(JourneyStep.next_at, JourneyEnrolment.lead_id)

@@ -240,6 +240,8 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "can_list": get("/journeyview/list/"),
         "can_show": get("/journeyview/show/{journey}"),
         "can_delete": post("/journeyview/delete/{free_journey}"),
+        "can_pause": post("/journeyview/pause/{journey}", reason="投诉"),
+        "can_stop": post("/journeyview/stop", reason="投诉"),
     },
     "JourneySimulationView": {
         "can_list": get("/journeysimulationview/list/"),

@@ -74,7 +74,10 @@ def test_those_under_way_stay_on_their_version_or_are_moved_by_a_map_with_counts
             draft(TWO),
             [Move(old.id, {**dict.fromkeys(("first", "end")), "pause": "pause", "second": "last"}, 3)],
         )
-        assert [each[1:] for each in request.changes["en"]][-1] == ["pause: 12 customers", "pause"]
+        assert [each[1:] for each in request.changes["en"]][-1] == [
+            "2 · Wait 72 hours: 12 customers",
+            "2 · Wait 48 hours",
+        ]
         assert old.status == "retired"
     live.live(at(on(5)))
     rows = live.steps()

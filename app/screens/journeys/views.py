@@ -16,7 +16,6 @@ from app.console import versions as version_views
 from app.console.access import may
 from app.console.table import Link
 from app.console.urls import list_url
-from app.console.versions import SubmitsVersions
 from app.console.view import ConsoleView
 from app.console.widgets import JourneyPathWidget, JourneyStepsWidget
 from app.extensions import db
@@ -25,10 +24,11 @@ from app.models import Journey, JourneyEnrolment, JourneyVersion
 from app.screens.journeys import page
 from app.screens.journeys.filters import AtStep, ByCustomer
 from app.screens.journeys.labels import ENROLMENT
+from app.screens.journeys.running import PutsInForce, StandsStill, notes
 from app.screens.journeys.simulations import StartsSimulations
 
 
-class JourneyVersionView(StartsSimulations, SubmitsVersions, ConsoleView):
+class JourneyVersionView(StartsSimulations, PutsInForce, ConsoleView):
     """Versions of journeys: drafts, which can be edited and submitted, the one in force, and earlier ones."""
 
     model = JourneyVersion
@@ -62,7 +62,8 @@ class JourneyVersionView(StartsSimulations, SubmitsVersions, ConsoleView):
 
     def show_links(self, item: JourneyVersion) -> list[Link]:
         """Return the links to submission or its request, and to the customers of the version."""
-        return [*self.submit_links(item), *self.simulation_links(item), *customer_links(version=item.id)]
+        around = [*self.running_links(item), *self.simulation_links(item)]
+        return [*self.submit_links(item), *around, *customer_links(version=item.id)]
 
     def hidden_columns(self, item: JourneyVersion) -> tuple[str, ...]:
         """Return the difference of the version in force, which has none."""
@@ -77,7 +78,7 @@ class JourneyVersionView(StartsSimulations, SubmitsVersions, ConsoleView):
 
     def _get_show_widget(self, pk: Any, item: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         shown: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)
-        widgets = steps_widgets(item)
+        widgets = steps_widgets(item) | {"above": notes(item.journey)}
         return shown | widgets | {"more": [*widgets["more"], *self.simulated(item)]}
 
     @expose("/steps/<row_id:pk>", methods=["GET"])
@@ -101,7 +102,7 @@ def customer_links(**filters: Any) -> list[Link]:
     return [Link(_("Customers in it"), list_url("EnrolmentView", **filters))]
 
 
-class JourneyView(ConsoleView):
+class JourneyView(StandsStill, ConsoleView):
     """营销旅程: the journeys."""
 
     model = Journey
@@ -150,7 +151,7 @@ class JourneyView(ConsoleView):
         "trigger": formats.clip,
         "created_at": formats.when,
     }
-    base_permissions = ["can_list", "can_show", "can_delete"]
+    base_permissions = ["can_list", "can_show", "can_delete", "can_pause", "can_stop"]
 
     def _page(self, list_filters: Any, order: Any, page_number: int, size: int) -> tuple[int, list[Any], int]:
         count, rows, number = super()._page(list_filters, order, page_number, size)
@@ -159,11 +160,15 @@ class JourneyView(ConsoleView):
 
     def show_links(self, item: Journey) -> list[Link]:
         """Return the link to the journey's customers."""
-        return customer_links(journey=item.id)
+        return [*self.running_links(item), *customer_links(journey=item.id)]
+
+    def _get_list_widget(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        shown: dict[str, Any] = super()._get_list_widget(*args, **kwargs)
+        return shown | {"above": notes()}
 
     def _get_show_widget(self, pk: Any, item: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         shown: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)
-        return shown | steps_widgets(page.shown_version(item))
+        return shown | steps_widgets(page.shown_version(item)) | {"above": notes(item)}
 
     def remove(self, item: Any) -> None:
         """Delete the journey. Raises DomainError when customers entered it, or it was in force."""
@@ -218,4 +223,4 @@ class EnrolmentView(ConsoleView):
 
     def _get_show_widget(self, pk: Any, item: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         shown: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)
-        return shown | {"more": [JourneyPathWidget(steps=page.path(item))]}
+        return shown | {"more": [JourneyPathWidget(steps=page.path(item))], "above": notes(item.journey)}

@@ -41,6 +41,8 @@ _METHOD = {
     "can_backtest": lazy_gettext("Back-test"),
     "can_simulate": lazy_gettext("Simulate"),
     "can_steps": lazy_gettext("Download the simulated steps"),
+    "can_pause": lazy_gettext("Pause and resume"),
+    "can_stop": lazy_gettext("Stop everything"),
     "can_submit": lazy_gettext("Submit for approval"),
     "can_approve": lazy_gettext("Approve"),
     "can_reject": lazy_gettext("Reject"),
