@@ -11,16 +11,19 @@ from sqlalchemy import func, or_, select
 
 from app.extensions import db
 from app.hits import assignment, owner
+from app.journeys.changes import Standing
 from app.journeys.definition import Hand, TagStep, Task, Webhook
 from app.leads import tags
 from app.lib import clock
-from app.models import JourneyStep, JourneyVersion, Lead, Tag
+from app.models import JourneyVersion, Lead, Tag
 from app.push import outbox
 
 
-def act(step: Any, version: JourneyVersion, rows: Sequence[JourneyStep], now: dt.datetime) -> None:
+def act(step: Any, version: JourneyVersion, rows: Sequence[Standing], now: dt.datetime) -> None:
     """Do what a step says for customers who came to it, once and in the caller's transaction."""
-    leads = [row.enrolment.lead_id for row in rows]
+    if not rows:
+        return
+    leads = [row.lead_id for row in rows]
     match step:
         case Task(title=title, due_days=days):
             for day, some in _by_day(rows):
@@ -33,13 +36,13 @@ def act(step: Any, version: JourneyVersion, rows: Sequence[JourneyStep], now: dt
         case Hand():
             owner.release(leads)
         case Webhook(target=code):
-            outbox.make_of_journey(db.session(), version, code, rows, now)
+            outbox.make_of_journey(db.session(), version, code, [row.id for row in rows], now)
 
 
-def _by_day(rows: Sequence[JourneyStep]) -> Iterator[tuple[dt.date, list[int]]]:
+def _by_day(rows: Sequence[Standing]) -> Iterator[tuple[dt.date, list[int]]]:
     days: dict[dt.date, list[int]] = defaultdict(list)
     for row in rows:
-        days[clock.today(row.due_at)].append(row.enrolment.lead_id)
+        days[clock.today(dt.datetime.fromtimestamp(row.due_at, dt.UTC))].append(row.lead_id)
     yield from sorted(days.items())
 
 

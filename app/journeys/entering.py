@@ -126,16 +126,15 @@ def _enrol(journey: Journey, reentry: Reentry | str, events: Sequence[Event]) ->
     if not rows:
         return
     first = {key: journey_def(each).steps[0].id for key, each in versions.items()}
-    made = (
-        insert(JourneyEnrolment)
-        .values(rows)
-        .returning(JourneyEnrolment.id, JourneyEnrolment.entered_at, JourneyEnrolment.version_id)
+    made = insert(JourneyEnrolment).returning(
+        JourneyEnrolment.id, JourneyEnrolment.entered_at, JourneyEnrolment.version_id
     )
+    connection = db.session.connection()
     steps = [
         {"enrolment_id": key, "number": 1, "step": first[version], "due_at": at, "next_at": at}
-        for key, at, version in db.session.execute(made).tuples()
+        for key, at, version in connection.execute(made, rows).tuples()
     ]
-    db.session.execute(insert(JourneyStep), steps)
+    connection.execute(insert(JourneyStep), steps)
 
 
 def _ready(journey: Journey, reentry: Reentry | str, leads: list[int]) -> dict[int, dt.datetime | None]:

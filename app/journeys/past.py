@@ -32,6 +32,7 @@ from sqlalchemy import (
 )
 
 from app.extensions import db
+from app.journeys.definition import Branch, Contact
 from app.journeys.plan import CHANNELS, Plan
 from app.journeys.triggers import Events, day_number, leads_where, outcomes_of
 from app.journeys.world import Moments, World
@@ -106,11 +107,14 @@ class Past:
         """Return the numbers of leads that are among those of the events."""
         return np.flatnonzero(np.isin(self._ids, np.array(ids, np.int64)))
 
-    def world(self, apart_from: int | None, present: int | None = None) -> World:
-        """Return the world, apart from the contacts that a journey has made.
+    def world(self, apart_from: int | None, present: int | None = None, step: Any = None) -> World:
+        """Return the world, apart from the contacts that a journey has made, as far as a step needs it.
 
         ``present`` is the moment up to which contacts count against caps, by default that of each contact.
+        Without a step everything is read.
         """
+        contacts_too = step is None or isinstance(step, Contact)
+        outcomes_too = step is None or getattr(step, "until", None) == "outcome"
         values = rules()
         first, last = (day + sign * _FAR for day, sign in zip(self._period, (-1, 1), strict=True))
         openings = Openings(values, calendar.current(), self._config.zone, first, last)
@@ -120,15 +124,15 @@ class Past:
             *(self._clock, openings, caps_of(values), people[self.leads], self.leads),
             *(self._found.moments, bits[self.leads]),
             leaving=self._leaving(),
-            barred={channel: self._barred(values, channel) for channel in CHANNELS},
-            converted_at=self._converted(),
-            outcomes=self._outcomes(None),
+            barred={channel: self._barred(values, channel) for channel in CHANNELS if contacts_too},
+            converted_at=self._converted() if contacts_too else None,
+            outcomes=self._outcomes(None) if outcomes_too else None,
             truth=self._truth,
             present=present,
         )
-        if world.caps:
+        if world.caps and contacts_too:
             world.counted = self._counted(people, apart_from)
-        if self._plan.remembers:
+        if self._plan.remembers and (step is None or isinstance(step, Branch)):
             end = dt.datetime.combine(self._period[1] + dt.timedelta(days=1), dt.time(), self._config.zone)
             made = partial(contacts.contacts_made, known_before=end)
             world.contacted = self._told(made, apart_from)

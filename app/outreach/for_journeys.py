@@ -10,14 +10,12 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, insert, or_, select
+from sqlalchemy import or_, select, text
 
 from app.extensions import db
 from app.models import (
     JourneyStop,
     JourneyVersion,
-    Lead,
-    Outreach,
     OutreachBatch,
     OutreachBatchStatus,
     OutreachStatus,
@@ -28,6 +26,14 @@ from app.models import (
 UNDER_WAY = (OutreachStatus.QUEUED, OutreachStatus.SENDING, OutreachStatus.UNKNOWN)
 #: a contact that will not be made
 NOT_MADE = (OutreachStatus.HELD, OutreachStatus.DROPPED, OutreachStatus.FAILED)
+
+_QUEUE = text(
+    "INSERT INTO outreach (batch_id, hit_id, lead_id, version_id, channel, phone_index, id_hash, next_at) "
+    "SELECT :batch, g.hit, l.id, :version, :channel, l.phone_index, l.id_hash, :now "
+    "FROM unnest(CAST(:leads AS bigint[]), CAST(:hits AS bigint[])) AS g (lead, hit) "
+    "JOIN lead l ON l.id = g.lead "
+    "RETURNING lead_id, id"
+)
 
 
 @dataclass(frozen=True)
@@ -53,30 +59,21 @@ def queue(
     for number in sorted({each.number for each in wanted}):
         batch = _batch(version, step, channel, text.versions[0].id, number, now)
         some = [each for each in wanted if each.number == number]
-        leads = _keys([each.lead_id for each in some])
-        rows = [
+        found = db.session.execute(
+            _QUEUE,
             {
-                "batch_id": batch.id,
-                "hit_id": each.hit_id,
-                "lead_id": each.lead_id,
-                "version_id": batch.version_id,
+                "leads": [each.lead_id for each in some],
+                "hits": [each.hit_id for each in some],
+                "batch": batch.id,
+                "version": batch.version_id,
                 "channel": channel,
-                "phone_index": leads[each.lead_id][0],
-                "id_hash": leads[each.lead_id][1],
-                "next_at": now,
-            }
-            for each in some
-        ]
-        made = insert(Outreach).values(rows).returning(Outreach.lead_id, Outreach.id)
-        by_lead = dict(db.session.execute(made).tuples().all())
+                "now": now,
+            },
+        )
+        by_lead = dict(found.tuples().all())
         queued |= {each: by_lead[each.lead_id] for each in some}
         batch.candidates += len(some)
     return queued
-
-
-def _keys(leads: list[int]) -> dict[int, tuple[str, str]]:
-    query = select(Lead.id, Lead.phone_index, Lead.id_hash).where(Lead.id == func.any(leads))
-    return {lead: (phone, person) for lead, phone, person in db.session.execute(query).tuples()}
 
 
 def _batch(

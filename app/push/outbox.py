@@ -32,6 +32,7 @@ from app.schedules.plan import Push as Planned
 
 SYSTEM = "system"
 DELIVERIES = LeasedRows(Delivery, waiting=DeliveryStatus.WAITING, working=DeliveryStatus.SENDING, seconds=120)
+_UNSEEN = {"synchronize_session": False}
 LIVE = (DeliveryStatus.WAITING, DeliveryStatus.SENDING)
 
 
@@ -132,11 +133,11 @@ def _make_deliveries(
 
 
 def make_of_journey(
-    session: Session, version: JourneyVersion, code: str, steps: Sequence[JourneyStep], at: dt.datetime
+    session: Session, version: JourneyVersion, code: str, steps: Sequence[int], at: dt.datetime
 ) -> None:
     """Create a push that tells a target of customers who came to a step of a journey, and its deliveries.
 
-    Each step names its delivery. A target that is gone is told nothing. Does not commit.
+    ``steps`` are keys; each step names its delivery. A target that is gone is told nothing. Does not commit.
     """
     target = session.scalar(select(Target).where(Target.code == code))
     if target is None or not steps:
@@ -157,7 +158,7 @@ def make_of_journey(
     for number, part in enumerate(parts, 1):
         delivery = Delivery(
             uid=new_uid(),
-            idempotency_key=f"journey/{part[0].id}/{target.code}",
+            idempotency_key=f"journey/{part[0]}/{target.code}",
             push_id=push.id,
             target_id=target.id,
             part=number,
@@ -167,8 +168,8 @@ def make_of_journey(
         )
         session.add(delivery)
         session.flush()
-        for step in part:
-            step.delivery_id = delivery.id
+        told = update(JourneyStep).where(JourneyStep.id == func.any(list(part)))
+        session.execute(told.values(delivery_id=delivery.id), execution_options=_UNSEEN)
 
 
 def _size(kind: str) -> int:
