@@ -151,24 +151,25 @@ def populate(bank: Bank, dice: random.Random, count: int) -> None:
     """Add people of whom every sixth shares a phone, with hits, facts and outcomes over the period."""
     told: list[list[Any]] = [["lead_no", "aum", "due", "as_of"]]
     days: list[dt.date] = []
+    last = (bank.last - FIRST).days - 1
     for number in range(count):
         lead = bank.customer(number, number - 1 if number % 6 == 5 else number)
         if number % 6 != 5:  # who shares a phone enters at the same moments
-            days = sorted({on(dice.randint(0, 36)) for _each in range(dice.choice([1, 2, 3]))})
+            days = sorted({on(dice.randint(0, last)) for _each in range(dice.choice([1, 2, 3]))})
         for day in days:
             bank.hit(lead, day, created_at=at(day + DAY, 6), grade=dice.choice("ABBBD"))
-        told.append([lead.lead_no, "", on(dice.randint(-5, 45)).isoformat(), on(-20).isoformat()])
-        for day in sorted({on(dice.randint(-9, 36)) for _each in range(dice.choice([0, 1, 2]))}):
+        told.append([lead.lead_no, "", on(dice.randint(-5, last + 9)).isoformat(), on(-20).isoformat()])
+        for day in sorted({on(dice.randint(-9, last)) for _each in range(dice.choice([0, 1, 2]))}):
             told.append([lead.lead_no, dice.choice([5, 250000]), "", day.isoformat()])
-        happen(bank, dice, lead.id, days[0] + dt.timedelta(days=3))
+        happen(bank, dice, lead.id, last, days[0] + dt.timedelta(days=3))
     bank.session.commit()
     bank.move(None)  # values dated later than today are refused
     bank.load("facts", "import", "--backfill", rows=told)
 
 
-def happen(bank: Bank, dice: random.Random, lead: int, buys: dt.date) -> None:
+def happen(bank: Bank, dice: random.Random, lead: int, last: int, buys: dt.date) -> None:
     """Let something happen to a customer, or nothing, while the journey goes on."""
-    day, hour = on(dice.randint(1, 25)), dice.randint(7, 21)
+    day, hour = on(dice.randint(1, last)), dice.randint(7, 21)
     what = dice.choice(["nothing", "nothing", "nothing", "opted out", "deleted", "bought", "bought"])
     if what == "bought":
         bank.bought(bank.session.get_one(Lead, lead), buys, 0)

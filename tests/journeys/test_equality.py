@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import random
+from typing import Any
+
+import pytest
 
 from tests.journeys.bank import Bank, compare, populate
+from tests.journeys.processes import Killed
 from tests.journeys.support import RECALL, RICH, journey, sms, wait
 from tests.journeys.test_past import RULES, on
+from tests.journeys.test_simulation import sound
+from tests.journeys.worlds import without_unreachable
 
 #: one of each, with and without hits, and forwards and backwards in time
 TRIGGERS = [
@@ -51,3 +57,63 @@ def test_every_trigger_lets_customers_enter_as_the_simulation_shows(bank: Bank) 
     assert min(len(rows) for rows in shown) >= 5
     contacts = [row for rows in shown for row in rows if row[1] in ("sms1", "sms2") and row[4] == "done"]
     assert bank.messages() == len(contacts) > 30
+
+
+CAPS: list[list[dict[str, Any]]] = [
+    [],
+    [{"channel": "sms", "contacts": 1, "days": 3}, {"channel": "all", "contacts": 2, "days": 5}],
+    [{"channel": "call", "contacts": 2, "days": 7}],
+]
+
+
+def run_random(bank: Bank, seed: int, people: int, days: int) -> int:
+    """Compare what happens in a random journey with its simulation. Return the number of rows."""
+    dice = random.Random(seed)
+    made = without_unreachable(sound(dice)).model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    bank.apply(
+        outreach={**RULES, "caps": dice.choice(CAPS)},
+        journeys=[{**made, "trigger": dice.choice(TRIGGERS)}],
+    )
+    bank.answers, bank.last = dice.random() < 0.5, on(days - 1)
+    populate(bank, dice, people)
+    bank.live()
+    shown = compare(bank, "J")
+    kinds = {step["id"]: step["do"] for step in made["steps"]}
+    contacts = [row for row in shown if kinds[row[1]] == "contact" and row[4] == "done"]
+    assert bank.messages() == len(contacts)
+    return len(shown)
+
+
+@pytest.mark.parametrize("seed", [11, 12])
+def test_random_journeys_do_what_the_simulation_shows(bank: Bank, seed: int) -> None:
+    assert run_random(bank, seed, 30, 12) > 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(100, 120))
+def test_random_journeys_of_a_month_do_what_the_simulation_shows(bank: Bank, seed: int) -> None:
+    assert run_random(bank, seed, 500, 30) > 100
+
+
+def run_killed(bank: Bank, seed: int, people: int, days: int, kills: int) -> None:
+    """Let a month pass while workers are killed; nobody is contacted twice, and nobody is lost."""
+    dice = random.Random(seed)
+    again = {"trigger": {"on": "hit"}, "reentry": {"after_days": 5}}
+    bank.apply(outreach=RULES, journeys=[{**RECALL, **again}])
+    bank.last = on(days - 1)
+    populate(bank, dice, people)
+    with Killed(bank, dice, kills, 0.5) as workers:
+        bank.live()
+    assert workers.killed >= kills
+    shown = compare(bank, "J-RECALL")
+    contacts = [row for row in shown if row[1] in ("sms1", "call1") and row[4] == "done"]
+    assert bank.messages() == len(contacts) > people / 2
+
+
+def test_a_worker_killed_at_any_moment_contacts_nobody_twice_and_loses_nobody(bank: Bank) -> None:
+    run_killed(bank, 5, 20, 12, 5)
+
+
+@pytest.mark.long
+def test_fifty_workers_killed_contact_nobody_twice_and_lose_nobody(bank: Bank) -> None:
+    run_killed(bank, 6, 150, 30, 50)

@@ -56,12 +56,13 @@ def _step(dice: random.Random, number: int, names: list[str]) -> dict[str, Any]:
     def to() -> str:
         return dice.choice(later[:3])
 
-    kind = dice.choice(["contact", "contact", "contact", "wait", "wait", "branch", "split", "task"])
+    kind = dice.choice(["contact", "contact", "contact", "wait", "wait", "branch", "split", "act"])
     if kind == "contact":
         channel = dice.choice(["sms", "call"])
+        template = {"sms": "T-LOAN", "call": "T-CALL"}[channel]
         held = dice.choice([{}, {"held": to()}])
         hold = dice.choice([0, 5, 24, 60])
-        return sms(names[number], to(), channel=channel, hold_hours=hold, **held)
+        return sms(names[number], to(), channel=channel, template=template, hold_hours=hold, **held)
     if kind == "wait":
         how = dice.choice(
             [
@@ -86,7 +87,28 @@ def _step(dice: random.Random, number: int, names: list[str]) -> dict[str, Any]:
             return {"id": names[number], "do": "task", "title": "回访", "then": "end"}
         share = dice.randint(1, 99)
         return {"id": names[number], "do": "split", "parts": {a: share, b: 100 - share}}
-    return {"id": names[number], "do": "task", "title": "回访", "then": to()}
+    act = dice.choice(
+        [
+            {"do": "task", "title": "回访"},
+            {"do": "tag", "add": ["vip"]},
+            {"do": "hand", "to": "owner"},
+            {"do": "hand", "to": "branch"},
+            {"do": "webhook", "target": "crm"},
+        ]
+    )
+    return {"id": names[number], "then": to(), **act}
+
+
+def without_unreachable(made: JourneyDef) -> JourneyDef:
+    """Return a journey without the steps that nobody can reach."""
+    by_id = {step.id: step for step in made.steps}
+    reached, ahead = set[str](), [made.steps[0].id]
+    while ahead:
+        each = ahead.pop()
+        if each not in reached:
+            reached.add(each)
+            ahead += [to for _way, to in by_id[each].ways]
+    return made.model_copy(update={"steps": [step for step in made.steps if step.id in reached]})
 
 
 def random_bank(dice: random.Random, plan: Plan, count: int) -> tuple[Bank, World, Candidates]:
