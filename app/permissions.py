@@ -161,6 +161,8 @@ TABLE: dict[str, dict[str, str]] = {
     "JourneyView": {
         "can_list": "AMKU",
         "can_show": "AMKU",
+        "can_add": "AM",
+        "draft": "AM",
         "can_delete": "AM",
         "can_pause": "AM",
         "can_stop": "AM",
@@ -176,6 +178,7 @@ TABLE: dict[str, dict[str, str]] = {
         "can_simulate": "AM",
         "can_list": "AMKU",
         "can_show": "AMKU",
+        "can_edit": "AM",
         "can_delete": "AM",
         "can_submit": "AM",
     },

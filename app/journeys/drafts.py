@@ -24,7 +24,12 @@ class DraftChangedError(DomainError):
 
 def digest(version: JourneyVersion) -> str:
     """Return a text that changes with every edit of a draft."""
-    return hashlib.sha256(canonical(versions.journey_def(version)).encode()).hexdigest()
+    return digest_of(versions.journey_def(version))
+
+
+def digest_of(definition: JourneyDef) -> str:
+    """Return a text that is equal for equal definitions."""
+    return hashlib.sha256(canonical(definition).encode()).hexdigest()
 
 
 def create(definition: JourneyDef, username: str) -> JourneyVersion:

@@ -17,6 +17,7 @@ from app.activity import metrics, operators
 from app.activity.event_types import EVENT_TYPES
 from app.errors import N_, DomainError
 from app.extensions import db
+from app.lib import form_errors
 from app.models import Institution, Product
 from app.rules import lead_filter
 from app.rules.definition import ConditionDef, InstitutionDef, RuleDef
@@ -105,35 +106,18 @@ def require_sound(definition: RuleDef) -> None:
 
 def malformed(error: ValidationError) -> list[Problem]:
     """Return pydantic's errors about the form of a rule as problems with readable messages."""
-    return [Problem(each["loc"], each.get("input"), _said(each), "form") for each in error.errors()]
+    return [
+        Problem(each["loc"], each.get("input"), form_errors.said(each, _OWN), "form")
+        for each in error.errors()
+    ]
 
 
-#: messages for the pydantic errors that a form can cause
-_SAID = {
-    "missing": DomainError("This field must not be empty."),
-    "string_too_short": DomainError("This field must not be empty."),
-    "string_too_long": DomainError("At most %(max_length)s characters.", max_length=0),
-    "string_pattern_mismatch": DomainError("Use letters, digits, dots, dashes and underscores."),
-    "int_type": DomainError("Enter a whole number."),
-    "int_from_float": DomainError("Enter a whole number."),
-    "float_type": DomainError("Enter a number."),
-    "finite_number": DomainError("Enter a number."),
-    "greater_than_equal": DomainError("At least %(ge)s.", ge=0),
-    "greater_than": DomainError("More than %(gt)s.", gt=0),
-    "less_than_equal": DomainError("At most %(le)s.", le=0),
+#: messages of this form by pydantic's kind of error
+_OWN = {
     "too_short": DomainError("A rule needs at least one condition."),
-    "too_long": DomainError("At most %(max_length)s.", max_length=0),
     "hours": DomainError("From and to must be different hours."),
-    "twice": DomainError("The same value appears twice."),
     "bands": DomainError("The lower limits of the grades must decrease from A to C."),
 }
-_UNREADABLE = DomainError("This value can't be used here.")
-
-
-def _said(detail: Any) -> DomainError:
-    known = _SAID.get(detail["type"], _UNREADABLE)
-    context = detail.get("ctx") or {}
-    return DomainError(known.message, **{name: context.get(name, "") for name in known.values})
 
 
 #: messages for unknown entries of a lead filter

@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from sqlalchemy import select
 
 from app.extensions import db
-from app.journeys import canary, check, stops, versions
-from app.journeys.definition import Bought, JourneyDef, Step, Trigger
+from app.journeys import canary, check, stops, typed, versions
+from app.journeys.definition import JourneyDef
 from app.journeys.differences import changes
 from app.models import Journey, RuleStatus
 from app.rulesfile.kind import Kind
@@ -19,10 +19,6 @@ from app.rulesfile.segments import named_in
 
 if TYPE_CHECKING:
     from app.rulesfile.schema import ConfigFile
-
-_STEP: TypeAdapter[Any] = TypeAdapter(Step)
-_TRIGGER: TypeAdapter[Any] = TypeAdapter(Trigger)
-_GOAL: TypeAdapter[Bought | None] = TypeAdapter(Bought | None)
 
 
 class Refusal(NamedTuple):
@@ -132,25 +128,9 @@ def _refusals(raw: Any, known: check.Known) -> Iterator[tuple[str | None, str]]:
     except ValidationError as error:
         yield from (_placed(raw, detail) for detail in error.errors())
         if isinstance(raw, dict):
-            yield from ((each.step, str(each.error)) for each in _of_sound_parts(raw, known))
+            yield from ((each.step, str(each.error)) for each in typed.of_sound_parts(raw, known))
         return
     yield from ((each.step, str(each.error)) for each in check.problems(journey, known))
-
-
-def _of_sound_parts(raw: dict[str, Any], known: check.Known) -> Iterator[check.Problem]:
-    """Yield the problems of those parts of a malformed journey that are well-formed themselves."""
-    yield from check.of_head(_parsed(_TRIGGER, raw.get("trigger")), _parsed(_GOAL, raw.get("goal")), known)
-    given = raw.get("steps")
-    steps = given if isinstance(given, list) else []
-    sound = [step for step in (_parsed(_STEP, each) for each in steps) if step is not None]
-    yield from check.of_steps(sound, known, [_text(each, "id") for each in steps])
-
-
-def _parsed(kind: TypeAdapter[Any], value: Any) -> Any:
-    try:
-        return kind.validate_python(value)
-    except ValidationError:
-        return None
 
 
 def _placed(raw: Any, detail: Any) -> tuple[str | None, str]:

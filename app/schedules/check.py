@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from app.errors import DomainError
 from app.extensions import db
+from app.lib import form_errors
 from app.models import Rule, Target
 from app.schedules.definition import ScheduleDef
 
@@ -84,19 +85,7 @@ def _place(detail: Any) -> str:
     return ".".join(loc)
 
 
-#: messages for the pydantic errors that a form can cause
-_SAID = {
-    "missing": DomainError("This field must not be empty."),
-    "string_too_short": DomainError("This field must not be empty."),
-    "too_short": DomainError("Choose at least one."),
-    "string_too_long": DomainError("At most %(max_length)s characters.", max_length=0),
-    "string_pattern_mismatch": DomainError("Use letters, digits, dots, dashes and underscores."),
-    "int_type": DomainError("Enter a whole number."),
-    "int_from_float": DomainError("Enter a whole number."),
-    "float_type": DomainError("Enter a number."),
-    "greater_than_equal": DomainError("At least %(ge)s.", ge=0),
-    "less_than_equal": DomainError("At most %(le)s.", le=0),
-}
+#: messages by a part of what a check of the form says
 _CHECKS = {
     "not a time of day": DomainError("Enter a time of day such as 09:00."),
     "stands twice": DomainError("The same value appears twice."),
@@ -106,7 +95,6 @@ _CHECKS = {
     "two different times": DomainError("From and to must be two different times."),
 }
 _WEEKEND = DomainError("Enter by how many percent intervals are stretched: 0 to %(most)s.", most=99900)
-_UNUSABLE = DomainError("This value can't be used here.")
 
 
 def _said(detail: Any) -> DomainError:
@@ -115,8 +103,7 @@ def _said(detail: Any) -> DomainError:
     for part, error in _CHECKS.items():
         if part in detail["msg"]:
             return error
-    known, context = _SAID.get(detail["type"], _UNUSABLE), detail.get("ctx") or {}
-    return DomainError(known.message, **{name: context.get(name, "") for name in known.values})
+    return form_errors.said(detail)
 
 
 def rule_names(codes: Iterable[str] | None = None) -> dict[str, str]:

@@ -15,11 +15,13 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
+from app.journeys import drafts
+from app.journeys.definition import JourneyDef
 from app.models import RuleVersion
 from app.permissions import ROLES, TABLE, may
 from tests import clock
 from tests.access.push_world import reminder_for
-from tests.access.world import World, build, fingerprint, hit, lead
+from tests.access.world import World, build, fingerprint, hit, journey_of, lead
 from tests.conftest import PASSWORD, Person
 from tests.database import empty
 
@@ -68,6 +70,17 @@ def typed(**values: Any) -> str:
     return json.dumps(rule, ensure_ascii=False).replace("{", "{{").replace("}", "}}")
 
 
+def typed_journey(code: str) -> str:
+    """A journey as the editor posts it, its braces doubled."""
+    steps = [{"id": "end", "do": "end"}]
+    journey = {"code": code, "name": "九", "trigger": {"on": "hit"}, "steps": steps}
+    return json.dumps(journey, ensure_ascii=False).replace("{", "{{").replace("}", "}}")
+
+
+#: The draft of the world's journey, as the editor saw it.
+SEEN = drafts.digest_of(
+    JourneyDef.model_validate(journey_of("J-1", "active", "draft", "draft").versions[1].spec)
+)
 #: A new schedule as its editor posts it (doubled braces: the world's names go into single ones).
 SCHEDULE = '{{"code": "S-9", "name": "九", "rules": ["R-1"], "preset": "hourly"}}'
 #: The whole form of outreach rules, with one change.
@@ -239,6 +252,8 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
     "JourneyView": {
         "can_list": get("/journeyview/list/"),
         "can_show": get("/journeyview/show/{journey}"),
+        "can_add": post("/journeyview/add", journey=typed_journey("J-9")),
+        "draft": act("journeyview", "draft", "journey", changes=False),
         "can_delete": post("/journeyview/delete/{free_journey}"),
         "can_pause": post("/journeyview/pause/{journey}", reason="投诉"),
         "can_stop": post("/journeyview/stop", reason="投诉"),
@@ -261,6 +276,7 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         ),
         "can_list": get("/journeyversionview/list/"),
         "can_show": get("/journeyversionview/show/{journey_version}"),
+        "can_edit": post("/journeyversionview/edit/{journey_draft}", seen=SEEN, journey=typed_journey("J-1")),
         "can_delete": post("/journeyversionview/delete/{journey_draft}"),
         "can_submit": post("/journeyversionview/submit/{journey_draft}", reason="试点"),
     },

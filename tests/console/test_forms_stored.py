@@ -27,7 +27,7 @@ from tests.leads.support import id_number
 #: fields that every form has and users don't fill in
 FRAME = {"csrf_token", "next", "seen"}
 #: screens with their own editors, which have their own tests
-EDITORS = {"RuleView", "RuleVersionView", "ScheduleView"}
+EDITORS = {"RuleView", "RuleVersionView", "ScheduleView", "JourneyView", "JourneyVersionView"}
 
 
 class Form(NamedTuple):

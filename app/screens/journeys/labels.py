@@ -25,7 +25,7 @@ KIND: dict[str, Any] = {
     "sms": lazy_gettext("SMS"),
     "call": lazy_gettext("Outbound call"),
     "wait": lazy_gettext("Wait"),
-    "branch": lazy_gettext("Branch"),
+    "branch": lazy_gettext("Branching"),
     "split": lazy_gettext("Random split"),
     "task": lazy_gettext("Task"),
     "tag": lazy_gettext("Tags"),

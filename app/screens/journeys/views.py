@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from flask import render_template, url_for
+from flask import abort, flash, jsonify, redirect, render_template, request, url_for
 from flask_appbuilder import expose, has_access, permission_name
+from flask_appbuilder.actions import action
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from wtforms import StringField
@@ -13,19 +15,45 @@ from wtforms import StringField
 from app import labels
 from app.console import formats
 from app.console import versions as version_views
-from app.console.access import may
+from app.console.access import may, me
 from app.console.table import Link
 from app.console.urls import list_url
 from app.console.view import ConsoleView
 from app.console.widgets import JourneyPathWidget, JourneyStepsWidget
+from app.errors import DomainError
 from app.extensions import db
-from app.journeys import approval, drafts
+from app.journeys import approval, drafts, presets
+from app.journeys.definition import JourneyDef
+from app.journeys.versions import journey_def
 from app.models import Journey, JourneyEnrolment, JourneyVersion
-from app.screens.journeys import page
+from app.screens.journeys import editor, page
 from app.screens.journeys.filters import AtStep, ByCustomer
 from app.screens.journeys.labels import ENROLMENT
 from app.screens.journeys.running import PutsInForce, StandsStill, notes
 from app.screens.journeys.simulations import StartsSimulations
+from app.screens.rules import editor as rule_editor
+
+
+def _saved(save: Callable[[JourneyDef], JourneyVersion]) -> Any:
+    """Save the posted journey. Return its address as JSON, or its problems, or the conflicting draft."""
+    found = editor.understood(request.form.get("journey", ""))
+    if found.journey is None:
+        return jsonify(problems=editor.problems_json(found.problems)), 422
+    try:
+        version = save(found.journey)
+        db.session.commit()
+    except drafts.DraftChangedError as error:
+        answer = editor.conflict(error.version, found.journey)
+        db.session.rollback()
+        return jsonify(answer), 409
+    except DomainError as error:
+        db.session.rollback()
+        return jsonify(problems=editor.refusal(error)), 422
+    flash(_("%(version)s is saved.", version=str(version)), "success")
+    if found.problems:
+        why = " ".join(each.error.text() for each in found.problems[:3])
+        flash(_("It can't be submitted yet: %(why)s", why=why), "warning")
+    return jsonify(url=url_for("JourneyVersionView.show", pk=version.id))
 
 
 class JourneyVersionView(StartsSimulations, PutsInForce, ConsoleView):
@@ -37,7 +65,7 @@ class JourneyVersionView(StartsSimulations, PutsInForce, ConsoleView):
         "head": page.version_head,
         "difference": page.difference,
     }
-    base_permissions = ["can_list", "can_show", "can_delete", "can_submit", "can_simulate"]
+    base_permissions = ["can_list", "can_show", "can_edit", "can_delete", "can_submit", "can_simulate"]
     about = lazy_gettext("All versions of the journeys: drafts, submitted, in force and former ones.")
     empty_next = ("JourneyView",)
     empty_hint = lazy_gettext("No version yet. Add a journey, which begins with a draft.")
@@ -80,6 +108,36 @@ class JourneyVersionView(StartsSimulations, PutsInForce, ConsoleView):
         shown: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)
         widgets = steps_widgets(item) | {"above": notes(item.journey)}
         return shown | widgets | {"more": [*widgets["more"], *self.simulated(item)]}
+
+    @expose("/edit/<row_id:pk>", methods=["GET", "POST"])
+    @has_access
+    def edit(self, pk: int) -> Any:
+        """Show the editor for a draft, or save what it posts unless somebody else changed the draft."""
+        item = self._row(pk)
+        if request.method == "POST":
+            seen = request.form.get("seen", "")
+            return _saved(lambda definition: drafts.save(item.id, definition, me(), seen=seen))
+        self._refuse_if_locked(item)
+        content = editor.page(editor.for_editor(journey_def(item).as_json()), item)
+        title = _("Edit %(version)s", version=str(item))
+        return self.render_template("journeys/editor.html", title=title, **content)
+
+    @expose("/wording", methods=["POST"])
+    @has_access
+    @permission_name("edit")
+    def wording(self) -> Any:
+        """Return the typed journey in words, and its problems, as JSON."""
+        return jsonify(editor.wording(request.form.get("journey", "")))
+
+    @expose("/find")
+    @has_access
+    @permission_name("edit")
+    def find(self) -> Any:
+        """Return the matching choices of a search box of the editor as JSON."""
+        kind = request.args.get("kind", "")
+        if kind not in editor.KINDS:
+            abort(404)
+        return jsonify(groups=rule_editor.find(kind, request.args.get("q", "")[:100]))
 
     @expose("/steps/<row_id:pk>", methods=["GET"])
     @has_access
@@ -151,7 +209,26 @@ class JourneyView(StandsStill, ConsoleView):
         "trigger": formats.clip,
         "created_at": formats.when,
     }
-    base_permissions = ["can_list", "can_show", "can_delete", "can_pause", "can_stop"]
+    base_permissions = ["can_list", "can_show", "can_add", "can_delete", "can_pause", "can_stop", "draft"]
+
+    @expose("/add", methods=["GET", "POST"])
+    @has_access
+    def add(self) -> Any:
+        """Show the journey editor for a new journey, or create the journey that it posts."""
+        if request.method == "POST":
+            return _saved(lambda definition: drafts.create(definition, me()))
+        chosen = request.args.get("preset", "")
+        if chosen and chosen not in presets.PRESETS:
+            abort(404)
+        content = editor.page(editor.preset(chosen) if chosen else editor.blank(), None, chosen)
+        return self.render_template("journeys/editor.html", title=str(self.add_title), **content)
+
+    @action("draft", lazy_gettext("New draft"), multiple=False)
+    def draft(self, item: Journey) -> Any:
+        """Open the journey's draft in the editor; without a draft, make one from the version in force."""
+        version = drafts.draft_of(item, me())
+        db.session.commit()
+        return redirect(url_for("JourneyVersionView.edit", pk=version.id))
 
     def _page(self, list_filters: Any, order: Any, page_number: int, size: int) -> tuple[int, list[Any], int]:
         count, rows, number = super()._page(list_filters, order, page_number, size)

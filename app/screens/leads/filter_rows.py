@@ -254,10 +254,10 @@ def _fact_subjects() -> list[Subject]:
     ]
 
 
-def editor() -> dict[str, Any]:
+def editor(*, facts_only: bool = False) -> dict[str, Any]:
     """Return what the template of the rows needs."""
     return {
-        "subjects": subjects(),
+        "subjects": subjects()[:1] if facts_only else subjects(),
         "ops": {kind: [(op, str(_OPERATORS[op])) for op in ops] for kind, ops in _OPS.items()},
     }
 

@@ -227,6 +227,8 @@ def find(kind: str, text: str) -> list[dict[str, Any]]:
         return [_group("branches", _("Branch"), _branches(query_text))]
     if kind == "products":
         return [_group("products", _("Products"), _coded(Product, query_text))]
+    if kind == "rules":
+        return [_group("rules", _("Rules"), _coded(Rule, query_text))]
     if kind == "sources":
         matches = [value for value, _word in sources() if query_text.lower() in value.lower()]
         return [_group("sources", _("Source channel"), [(value, value, "") for value in matches])]

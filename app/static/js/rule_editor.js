@@ -4,6 +4,7 @@ import { all, filled, make, maybe, one, target } from "./dom.js";
 import { FilterRows } from "./filter_rows.js";
 import { Hours } from "./hours.js";
 import { Picker } from "./picker.js";
+import { post } from "./posting.js";
 
 /**
  * @typedef {Record<string, any>} Rule
@@ -276,7 +277,7 @@ async function describeRule() {
   saying?.abort();
   saying = new AbortController();
   try {
-    const answer = await post(start.urls.wording, { rule: JSON.stringify(currentRule()) }, saying.signal);
+    const answer = await post(editor, start.urls.wording, { rule: JSON.stringify(currentRule()) }, saying.signal);
     if (!answer.ok) return;
     const { sentence, problems } = await answer.json();
     one("#meaning").textContent = sentence || say.incomplete;
@@ -285,15 +286,6 @@ async function describeRule() {
   } catch {
     // Cancelled by a newer request, or the server restarts.
   }
-}
-
-/** @param {string} url @param {Record<string, string>} values @param {AbortSignal} [signal] */
-function post(url, values, signal) {
-  /** @type {HTMLInputElement} */
-  const token = one("[name=csrf_token]", editor);
-  const body = new FormData();
-  for (const [name, value] of Object.entries({ csrf_token: token.value, ...values })) body.set(name, value);
-  return fetch(url, { method: "POST", body, signal, headers: { Accept: "application/json" } });
 }
 
 function typed() {
@@ -313,7 +305,7 @@ async function save(event) {
   state.textContent = say.saving;
   const values = { rule: JSON.stringify(currentRule()), revision: String(revision), base: JSON.stringify(base) };
   try {
-    const answer = await post(start.urls.save, values);
+    const answer = await post(editor, start.urls.save, values);
     state.textContent = answer.redirected ? say.logged_out : "";
     if (!answer.redirected) finish(answer.ok, await answer.json());
   } catch {
@@ -386,7 +378,7 @@ const goal = new Picker(one("#success .picker"), start.urls.find, start.names, s
 fill(start.rule);
 clean = JSON.stringify(currentRule());
 const coverage = new Coverage(one("#coverage"), currentRule, (values, signal) =>
-  post(start.urls.coverage, values, signal),
+  post(editor, start.urls.coverage, values, signal),
 );
 
 one("[data-add]").addEventListener("click", () => {
