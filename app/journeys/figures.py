@@ -10,14 +10,13 @@ from sqlalchemy import select
 from app.extensions import db
 from app.journeys.callers import Desks
 from app.journeys.definition import Contact
-from app.journeys.past import rules
 from app.journeys.plan import CHANNELS, Plan
 from app.journeys.report import Replay
 from app.journeys.simulation import Tally
 from app.journeys.step import DONE, HELD, SKIPPED, WAITING
 from app.models import OutreachTemplate
 from app.outreach import cost, templates
-from app.outreach.settings import OutreachSettings
+from app.outreach.settings import OutreachSettings, of_journeys
 
 
 def figures(replay: Replay, tally: Tally, desks: Desks) -> dict[str, Any]:
@@ -38,7 +37,7 @@ def figures(replay: Replay, tally: Tally, desks: Desks) -> dict[str, Any]:
         "ways": _whys(plan, tally, DONE),
         "held": _whys(plan, tally, HELD),
         "skipped": _whys(plan, tally, SKIPPED),
-        "costs": _costs(plan, tally, rules()),
+        "costs": _costs(plan, tally, of_journeys()),
         "load": desks.load(tally),
         "shares": replay.shares,
     }

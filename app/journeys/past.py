@@ -68,13 +68,6 @@ else:
 
 Array = Any
 _FAR = dt.timedelta(days=400)
-_NO_CAPS = {"sms_cap": None, "call_cap": None, "total_cap": None}
-
-
-def rules() -> OutreachSettings:
-    """Return the compliance rules of journeys: those in force, and no caps while nobody has set any."""
-    values = settings.current()
-    return values if settings.in_force() is not None else values.model_copy(update=_NO_CAPS)
 
 
 def clock_of(config: Settings, period: tuple[dt.date, dt.date]) -> WallClock:
@@ -115,7 +108,7 @@ class Past:
         """
         contacts_too = step is None or isinstance(step, Contact)
         outcomes_too = step is None or getattr(step, "until", None) == "outcome"
-        values = rules()
+        values = settings.of_journeys()
         first, last = (day + sign * _FAR for day, sign in zip(self._period, (-1, 1), strict=True))
         openings = Openings(values, calendar.current(), self._config.zone, first, last)
         phones, hashes, bits = self._keys()

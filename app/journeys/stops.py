@@ -15,7 +15,6 @@ from sqlalchemy import ARRAY, BigInteger, DateTime, bindparam, exists, func, or_
 
 from app.errors import DomainError
 from app.extensions import db
-from app.journeys.past import rules
 from app.lib import clock
 from app.lib.lazy import lazy
 from app.lib.settings import current_settings
@@ -34,6 +33,7 @@ from app.models import (
     RuleStatus,
 )
 from app.outreach.openings import Openings
+from app.outreach.settings import of_journeys
 from app.schedules import calendar
 
 if TYPE_CHECKING:
@@ -240,7 +240,7 @@ def set_moments(column: Any, ids: Sequence[int | None], moments: Sequence[dt.dat
 def paced(since: dt.datetime, hours: int, first: int, last: int, total: int) -> list[dt.datetime]:
     """Return the moments of those from the first to before the last of so many, even in hours of contact."""
     day = clock.today(since)
-    openings = Openings(rules(), calendar.current(), current_settings().zone, day, day + _AHEAD)
+    openings = Openings(of_journeys(), calendar.current(), current_settings().zone, day, day + _AHEAD)
     seconds = np.arange(first, last, dtype=np.int64) * (hours * 3600) // max(total, 1)
     return [
         dt.datetime.fromtimestamp(each, dt.UTC)

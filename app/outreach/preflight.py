@@ -82,7 +82,7 @@ def _begin(batch: OutreachBatch) -> None:
 def terms_of(batch: OutreachBatch, now: dt.datetime) -> Terms:
     """Return the terms for judging the batch's contacts at a moment. Raises DomainError as ``sender_of``."""
     if batch.journey_version_id is not None:
-        return Terms(batch.channel, settings.current(), None, now, calendar.current())
+        return Terms(batch.channel, settings.of_journeys(), None, now, calendar.current())
     sender = candidates.sender_of(batch)
     return Terms(batch.channel, settings.current(), sender, now, calendar.current(), since=batch.confirmed_at)
 

@@ -106,6 +106,9 @@ def checked(values: dict[str, Any]) -> OutreachSettings:
         ) from error
 
 
+_NO_CAPS = {"sms_cap": None, "call_cap": None, "total_cap": None}
+
+
 def in_force() -> OutreachSetting | None:
     """Return the row in force, None while nobody has changed the defaults."""
     return db.session.scalar(select(OutreachSetting).where(OutreachSetting.status == VersionStatus.ACTIVE))
@@ -115,6 +118,12 @@ def current() -> OutreachSettings:
     """Return the settings in force."""
     row = in_force()
     return OutreachSettings.model_validate(row.values) if row else OutreachSettings()
+
+
+def of_journeys() -> OutreachSettings:
+    """Return the settings for contacts of journeys: those in force, and no caps while nobody has set any."""
+    values = current()
+    return values if in_force() is not None else values.model_copy(update=_NO_CAPS)
 
 
 def propose(values: OutreachSettings, user: Staff, reason: str) -> Approval:

@@ -6,11 +6,16 @@ import random
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from app.extensions import db
+from app.lib import clock
+from app.models import ContactStatement
+from app.outreach import statement
 from tests.journeys.bank import Bank, compare, populate
 from tests.journeys.processes import Killed
 from tests.journeys.support import RECALL, RICH, journey, sms, wait
-from tests.journeys.test_past import RULES, on
+from tests.journeys.test_past import RULES, at, on
 from tests.journeys.test_simulation import sound
 from tests.journeys.worlds import without_unreachable
 
@@ -57,6 +62,21 @@ def test_every_trigger_lets_customers_enter_as_the_simulation_shows(bank: Bank) 
     assert min(len(rows) for rows in shown) >= 5
     contacts = [row for rows in shown for row in rows if row[1] in ("sms1", "sms2") and row[4] == "done"]
     assert bank.messages() == len(contacts) > 30
+
+
+def test_while_nobody_has_set_rules_journeys_have_no_caps(bank: Bank) -> None:
+    steps = (sms("a", "wait"), wait("wait", "b", hours=1), sms("b", "c"), sms("c"))
+    bank.apply(journeys=[journey(*steps)])
+    bank.last = on(2)
+    bank.hit(bank.customer(1), on(0), created_at=at(on(1), 6))
+    bank.live()
+    bank.move(at(on(2), 3))
+    with bank.app.app_context():
+        statement.make(clock.now())
+        found = db.session.scalars(select(ContactStatement).where(ContactStatement.day == on(1))).one()
+        assert (found.contacts, found.over_cap) == (3, 0)
+    shown = compare(bank, "J")
+    assert [row[4] for row in shown] == ["done"] * 5
 
 
 CAPS: list[list[dict[str, Any]]] = [

@@ -23,7 +23,7 @@ from app.models import (
 from app.outreach import results, sandbox, sending
 from app.outreach.comparison import by_text
 from tests.journeys.bank import Bank
-from tests.journeys.support import RECALL, journey, sms
+from tests.journeys.support import RECALL, journey, sms, wait
 from tests.journeys.test_past import at, on
 
 JOURNEY = {**RECALL, "trigger": {"on": "hit"}, "reentry": {"after_days": 9}}
@@ -103,6 +103,31 @@ def test_a_contact_without_a_hit_is_shown_answered_and_counted(
     assert "<th>Hit</th>" not in shown.text
     for path in ("/outreachview/list/", f"/outreachbatchview/show/{batch.id}"):
         assert admin.get(path).status_code == 200
+
+
+@pytest.mark.parametrize("reentry", ["never", {"after_days": 1}])
+@pytest.mark.parametrize("trigger", [{"on": "hit"}, {"on": "outcome", "outcome": "any"}])
+def test_a_changed_or_deleted_step_lets_nobody_enter_again(
+    bank: Bank, trigger: dict[str, Any], reentry: Any
+) -> None:
+    about = {"trigger": trigger, "reentry": reentry}
+    first = journey(sms("sms1", "wait1"), wait("wait1", "sms2", hours=20), sms("sms2"), **about)
+    edited = journey(sms("sms1", "wait1"), wait("wait1", "call", hours=1), sms("call"), **about)
+    deleted = journey(wait("pause"), **about)
+    bank.apply(outreach={"caps": []}, journeys=[first])
+    for number in range(2):
+        lead = bank.customer(number)
+        if trigger["on"] == "hit":
+            bank.hit(lead, on(0), created_at=at(on(1), 6))
+        else:
+            bank.bought(lead, on(0))
+    for content, moment in ((edited, at(on(1), 7)), (deleted, at(on(1), 12))):
+        bank.live(moment)
+        bank.apply(journeys=[content])
+    bank.live(at(on(4)))
+    went = ["sms1", "wait1", "sms2", "end"]
+    assert [row[1] for row in bank.steps()] == went * 2
+    assert bank.messages() == 4
 
 
 def test_a_step_tags_the_customer(bank: Bank) -> None:

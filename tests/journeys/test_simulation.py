@@ -16,6 +16,7 @@ from app.journeys.simulation import Rows, simulate
 from app.lib.wall_clock import number_of
 from tests.journeys.brute import Brute, Row
 from tests.journeys.worlds import FIRST, LAST, random_bank, random_journey, told
+from tests.thorough import share, thorough
 
 DAYS = (number_of(FIRST), number_of(LAST))
 
@@ -77,7 +78,11 @@ def _check_counts(plan: Plan, bank: Any, tally: simulation.Tally, rows: list[Row
 
 
 def _place(plan: Plan, row: Row) -> int:
-    return [step.id for step in plan.steps].index(row[1])
+    return _place_of(plan, row[1])
+
+
+def _place_of(plan: Plan, name: str) -> int:
+    return [step.id for step in plan.steps].index(name)
 
 
 def test_random_journeys_of_random_banks_are_what_a_plain_loop_makes_of_them() -> None:
@@ -102,3 +107,23 @@ def test_chunks_and_threads_make_no_difference(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(simulation, "CHUNK", 7)
     for seed in range(100, 120):
         compare(seed, 25)
+
+
+@thorough
+def test_no_random_journey_contacts_anybody_at_a_forbidden_moment() -> None:
+    made = 0
+    for seed in share(range(10_000), 80):
+        dice = random.Random(seed)
+        plan = Plan(sound(dice), Draw(b"secret", "J"))
+        bank, world, candidates = random_bank(dice, plan, 8)
+        parts: list[Rows] = []
+        assert simulate(plan, world, candidates, DAYS, parts.append).outside == 0
+        for who, step, _due, status, at, _why in (row for each in parts for row in told(plan, each)):
+            if status == "done" and plan.journey.steps[_place_of(plan, step)].do == "contact":
+                person = bank.people[candidates.leads[who]]
+                assert at is not None
+                assert bank.opens(at) == at, seed
+                assert at < person.deleted, seed
+                assert not person.opted_out[0] <= at < person.opted_out[1], seed
+                made += 1
+    assert made > 300

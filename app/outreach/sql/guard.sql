@@ -56,6 +56,17 @@ BEGIN
     ) THEN
         found := found || 'opted_out'::text;
     END IF;
+    -- Journeys have no caps while nobody has set any rules.
+    IF NOT EXISTS (
+        SELECT FROM public.outreach_setting
+        WHERE CASE WHEN past THEN activated_at <= moment ELSE status = 'active' END
+    ) AND EXISTS (
+        SELECT FROM public.outreach o JOIN public.outreach_batch b ON b.id = o.batch_id
+        WHERE o.id = but AND b.journey_version_id IS NOT NULL
+    ) THEN
+        channel_cap := NULL;
+        total_cap := NULL;
+    END IF;
     IF channel_cap IS NOT NULL OR total_cap IS NOT NULL THEN
         channel_from := (local::date - ((rules ->> (by_channel || '_days'))::int - 1))::timestamp AT TIME ZONE zone;
         total_from := (local::date - ((rules ->> 'total_days')::int - 1))::timestamp AT TIME ZONE zone;
