@@ -1,4 +1,4 @@
-"""Fixtures: a bank in which journeys are executed."""
+"""Fixtures: a bank in which journeys are executed, and the example of a simulation."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ from sqlalchemy.orm import Session
 
 from app.outreach import sandbox
 from tests.journeys.bank import Bank
+from tests.journeys.example import draft, records
 from tests.journeys.support import AROUND
 from tests.journeys.test_past import FIRST, at
+
+__all__ = ["bank", "draft", "records"]
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 import yaml
-from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -33,7 +32,7 @@ from app.schedules.calendar import Calendar
 from config import Settings
 from tests.clock import ZONE
 from tests.journeys.brute import NEVER, Bank, Brute, Person
-from tests.journeys.support import AROUND, RECALL, journey, sms, wait
+from tests.journeys.support import RECALL, journey, sms, wait
 
 #: a period with the holidays of October in it
 FIRST, LAST = dt.date(2025, 9, 24), dt.date(2025, 10, 31)
@@ -143,13 +142,6 @@ class Records:
             header, *rows = csv.reader(found)
         assert header == ["lead_no", "step", "due_at", "done_at", "outcome", "why"]
         return json.loads(result.stdout), rows
-
-
-@pytest.fixture
-def records(cli: Callable[..., Any], session: Session, tmp_path: Path, app: Flask) -> Records:
-    made = Records(cli, session, tmp_path)
-    made.apply(**AROUND)
-    return made
 
 
 def test_recorded_customers_go_the_way_that_a_plain_loop_finds(records: Records, settings: Settings) -> None:
