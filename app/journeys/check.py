@@ -223,6 +223,12 @@ def _cycles(steps: Sequence[Any]) -> Iterator[Problem]:
             )
 
 
+def goes_round(steps: Sequence[Any]) -> bool:
+    """Return whether somebody may come to the same step twice."""
+    ahead = {step.id: [to for _way, to in step.ways] for step in steps}
+    return any(each in _beyond(each, ahead) for each in ahead)
+
+
 def _beyond(start: str, ahead: Mapping[str, Sequence[str]]) -> set[str]:
     found, left = set[str](), list(ahead[start])
     while left:

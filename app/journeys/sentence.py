@@ -187,7 +187,7 @@ def _tagging(step: TagStep, names: Names) -> str:
     return text[:1].upper() + text[1:]
 
 
-def way_words(step: Any) -> list[str]:
+def way_words(step: Any, names: Names) -> list[str]:
     """Return when each of the ways on is taken, in the order of ``step.ways``; empty for the usual one."""
     match step:
         case Contact():
@@ -197,7 +197,7 @@ def way_words(step: Any) -> list[str]:
         case Wait(until="outcome"):
             return [_("bought"), _("nothing bought by then")]
         case Branch(cases=cases):
-            return [*(filter_sentence(case.when) for case in cases), _("otherwise")]
+            return [*(filter_sentence(case.when, names.facts) for case in cases), _("otherwise")]
         case Split(parts=parts):
             return [f"{percent}%" for percent in parts.values()]
     return [""] * len(step.ways)
@@ -209,7 +209,7 @@ def step_sentence(step: Any, names: Names, places: Mapping[str, str], following:
     ``places`` are what the steps are called; that it leads to the ``following`` one is not said.
     """
     parts = [doing(step, names)]
-    for (_way, to), when in zip(step.ways, way_words(step), strict=True):
+    for (_way, to), when in zip(step.ways, way_words(step, names), strict=True):
         if when:
             parts.append(_("%(when)s: %(step)s", when=when, step=places.get(to, to)))
         elif to != following:

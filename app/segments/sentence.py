@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Any
 
 from flask_babel import get_locale
@@ -36,13 +37,13 @@ from app.segments.filter import (
 _SIGNS = {op: entry.sign for op, entry in operators.REGISTRY.items()} | {"!=": "≠"}
 
 
-def filter_sentence(part: Any) -> str:
-    """Describe a filter. Groups within it stand in brackets."""
-    facts = {fact.code: fact for fact in catalogue.definitions().values()}
-    return _sentence(part, facts)
+def filter_sentence(part: Any, facts: Mapping[str, FactDef] | None = None) -> str:
+    """Describe a filter. Groups within it stand in brackets. ``facts`` by code are read unless given."""
+    known = facts or {fact.code: fact for fact in catalogue.definitions().values()}
+    return _sentence(part, known)
 
 
-def _sentence(part: Any, facts: dict[str, FactDef]) -> str:
+def _sentence(part: Any, facts: Mapping[str, FactDef]) -> str:
     match part:
         case AllOf(all=parts):
             return _(" and ").join(_grouped(each, facts) for each in parts)
@@ -69,7 +70,7 @@ def _sentence(part: Any, facts: dict[str, FactDef]) -> str:
     raise ValueError(f"not a filter: {part!r}")
 
 
-def _grouped(part: Any, facts: dict[str, FactDef]) -> str:
+def _grouped(part: Any, facts: Mapping[str, FactDef]) -> str:
     text = _sentence(part, facts)
     return f"({text})" if isinstance(part, AllOf | AnyOf) else text
 

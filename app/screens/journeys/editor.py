@@ -36,6 +36,7 @@ from app.models import (
 from app.screens.journeys import page as pages
 from app.screens.journeys.labels import KIND
 from app.screens.leads import filter_rows
+from app.segments import check as filter_check
 from app.segments.filter import WholeFilter
 
 #: How many characters of a posted journey are read: enough for 100 steps with 20 cases of 50 tests.
@@ -93,7 +94,7 @@ def _step_for_editor(step: dict[str, Any]) -> dict[str, Any]:
 # -- what is posted ------------------------------------------------------------------------------------
 
 
-def posted(text: str) -> Posted:
+def posted(text: str, known: check.Known) -> Posted:
     """Return what the editor posted, however wrong it is."""
     # PostgreSQL text holds no NUL, not even as an escape.
     try:
@@ -104,20 +105,20 @@ def posted(text: str) -> Posted:
     problems: list[Problem] = []
     steps = raw.get("steps")
     if isinstance(steps, list):
-        raw = raw | {"steps": [_step(step, problems) for step in steps]}
+        raw = raw | {"steps": [_step(step, problems, known) for step in steps]}
     trigger = raw.get("trigger")
     if isinstance(trigger, dict) and "rows" in trigger:
-        raw = raw | {"trigger": _fact_trigger(trigger["rows"], problems)}
+        raw = raw | {"trigger": _fact_trigger(trigger["rows"], problems, known.filters)}
     return Posted(raw, problems)
 
 
-def _step(step: Any, problems: list[Problem]) -> Any:
+def _step(step: Any, problems: list[Problem], known: check.Known) -> Any:
     """Return a step as in a file."""
     if not isinstance(step, dict):
         return step
     key = str(step.get("id", ""))
     if step.get("do") == "branch" and isinstance(step.get("cases"), list):
-        cases = [_case(key, place, case, problems) for place, case in enumerate(step["cases"])]
+        cases = [_case(key, place, case, problems, known.filters) for place, case in enumerate(step["cases"])]
         return step | {"cases": cases}
     if step.get("do") == "split" and isinstance(step.get("parts"), list):
         try:
@@ -130,11 +131,11 @@ def _step(step: Any, problems: list[Problem]) -> Any:
     return step
 
 
-def _case(step: str, place: int, case: Any, problems: list[Problem]) -> Any:
+def _case(step: str, place: int, case: Any, problems: list[Problem], known: filter_check.Known) -> Any:
     if not isinstance(case, dict) or "rows" not in case:
         return case
     try:
-        whole = filter_rows.filter_of(case["rows"])
+        whole = filter_rows.filter_of(case["rows"], known)
         if whole is None:
             raise DomainError("Say for whom this way is.")
     except DomainError as error:
@@ -143,9 +144,9 @@ def _case(step: str, place: int, case: Any, problems: list[Problem]) -> Any:
     return {"when": whole.model_dump(mode="json", exclude_defaults=True), "then": case.get("then")}
 
 
-def _fact_trigger(rows: Any, problems: list[Problem]) -> dict[str, Any]:
+def _fact_trigger(rows: Any, problems: list[Problem], known: filter_check.Known) -> dict[str, Any]:
     try:
-        test = filter_rows.filter_of(rows)
+        test = filter_rows.filter_of(rows, known)
         if not isinstance(test, FactTest):
             raise DomainError("Choose one fact and what must become true of it.")
     except DomainError as error:
@@ -156,8 +157,9 @@ def _fact_trigger(rows: Any, problems: list[Problem]) -> dict[str, Any]:
 
 def understood(text: str) -> Typed:
     """Read what the editor posted, with its problems, of each field the first."""
-    given = posted(text)
-    found = typed.read(given.raw, check.read_known())
+    known = check.read_known()
+    given = posted(text, known)
+    found = typed.read(given.raw, known)
     problems: dict[Any, Problem] = {}
     for each in (*given.problems, *found.problems):
         problems.setdefault((each.step, _field(each.field) or str(each.error)), each)
@@ -177,7 +179,9 @@ def wording(text: str) -> dict[str, Any]:
     known = pages.names()
     return {
         "sentence": journey_sentence(found.journey, known) if found.journey else "",
-        "steps": {step.id: {"text": doing(step, known), "ways": way_words(step)} for step in found.steps},
+        "steps": {
+            step.id: {"text": doing(step, known), "ways": way_words(step, known)} for step in found.steps
+        },
         "problems": problems_json(found.problems),
     }
 

@@ -132,7 +132,7 @@ def stops(version: JourneyVersion) -> dict[str, Any]:
     """Return the steps of a version with their numbers; without numbers when counting takes too long."""
     steps = journey_def(version).steps
     try:
-        found, late = counts.of_steps(g.user, version.id), False
+        found, late = counts.of_steps(g.user, version), False
     except DeadlineExceeded:
         found, late = {}, True
     rows = [
@@ -179,7 +179,7 @@ def drawing(steps: Sequence[Any], rows: Sequence[Stop]) -> dict[str, Any]:
         "edges": [
             {"from": step.id, "to": to, "text": when}
             for step in steps
-            for (_way, to), when in zip(step.ways, way_words(step), strict=True)
+            for (_way, to), when in zip(step.ways, way_words(step, names()), strict=True)
         ],
     }
 
@@ -240,7 +240,7 @@ def way_taken(step: Any, row: JourneyStep) -> str:
     case, _space, number = row.why.partition(" ")
     if step is not None and step.do == "branch":
         place = int(number) - 1 if case == "case" else len(step.cases)
-        return way_words(step)[place]
+        return way_words(step, names())[place]
     if step is not None and step.do == "split" and row.why in step.parts:
         return f"{step.parts[row.why]}%"
     return words.word(WHY, row.why)

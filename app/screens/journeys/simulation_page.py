@@ -333,7 +333,7 @@ class Steps:
         step = self._steps[self._numbers[step_id] - 1]
         case, _space, number = why.partition(" ")
         if step.do == "branch" and case in ("case", "else"):
-            return way_words(step)[int(number) - 1 if case == "case" else len(step.cases)]
+            return way_words(step, self._names)[int(number) - 1 if case == "case" else len(step.cases)]
         if step.do == "split" and why in step.parts:
             return _("%(percent)s%% to %(step)s", percent=step.parts[why], step=self.text(why))
         return self.reason(why)

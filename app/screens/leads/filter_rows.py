@@ -122,14 +122,15 @@ def _shown(value: Any) -> str:
     return f"{value:.15g}" if isinstance(value, float) else str(value)
 
 
-def filter_of(rows: Any) -> Any:
-    """Return the filter that the rows of a form state, None without any.
+def filter_of(rows: Any, known: check.Known | None = None) -> Any:
+    """Return the filter that the rows of a form state, None without any. What they name is read unless given.
 
     Raises DomainError for a row that states no test, or one that can't be made.
     """
     if not isinstance(rows, list) or len(rows) > MAX_TESTS or not all(isinstance(row, dict) for row in rows):
         raise DomainError("A filter has at most %(most)s tests.", most=MAX_TESTS)
-    facts = {fact.code: fact for fact in catalogue.definitions().values()}
+    there = known or check.read_known()
+    facts = there.facts
     parts = [row["filter"] if "filter" in row else _stated(row, facts) for row in rows if _is_filled(row)]
     if not parts:
         return None
@@ -140,7 +141,8 @@ def filter_of(rows: Any) -> Any:
         raise DomainError(
             "The tests can't be read: %(problem)s", problem=f"{first['msg']} ({str(first['input'])[:40]})"
         ) from None
-    check.check(whole)
+    for problem in check.problems(whole, there):
+        raise problem
     return whole
 
 
