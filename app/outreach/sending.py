@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from flask import Flask, current_app
-from sqlalchemy import and_, func, or_, select, text, update
+from sqlalchemy import and_, func, inspect, or_, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import joinedload
 
@@ -266,11 +266,13 @@ def _charge(rows: Sequence[Outreach], terms: Terms, told: Told) -> None:
 def _hand_over(
     batch: OutreachBatch, rows: list[Outreach], gateway: gateways.Current, terms: Terms, told: Told
 ) -> None:
-    contacts = {row.id: _contact(row, terms, told) for row in rows}
+    leads = _reload(rows)
+    contacts = {row.id: _contact(row, leads[row.lead_id], terms, told) for row in rows}
     sendable = [contact for contact in contacts.values() if isinstance(contact, Contact)]
     first, reserved = gateway.reserve(len(sendable)), time.monotonic()
     spacing = 1 / gateway.gateway.per_second if gateway.gateway.per_second else 0.0
     db.session.commit()
+    _reload(rows)
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     owners, claimed = {row.id: str(row.lease_owner) for row in rows}, time.monotonic()
 
@@ -287,20 +289,30 @@ def _hand_over(
         answers = dict(
             zip((c.outreach_id for c in sendable), pool.map(send, range(len(sendable))), strict=True)
         )
+    now = clock.now()
     for row in rows:
         contact = contacts[row.id]
         answer = answers[row.id] if isinstance(contact, Contact) else contact
         if answer is not None:
-            _record(row, answer, gateway)
+            _record(row, answer, gateway, now)
     # A batch that was cancelled in the meantime was settled without the answers.
     db.session.refresh(batch)
     cost.settle(batch)
     db.session.commit()
 
 
-def _contact(row: Outreach, terms: Terms, told: Told) -> Contact | Answer:
+def _reload(rows: Sequence[Outreach]) -> dict[int, Lead]:
+    """Read the rows with their texts again, all at once, after a commit. Return their leads by key."""
+    texts = select(Outreach).where(Outreach.id.in_([inspect(row).identity[0] for row in rows]))
+    texts = texts.options(joinedload(Outreach.version)).execution_options(populate_existing=True)
+    found = db.session.scalars(texts).all()
+    leads = select(Lead).where(Lead.id.in_([row.lead_id for row in found])).options(joinedload(Lead.branch))
+    read = db.session.scalars(leads.execution_options(populate_existing=True))
+    return {lead.id: lead for lead in read}
+
+
+def _contact(row: Outreach, lead: Lead, terms: Terms, told: Told) -> Contact | Answer:
     """Return the contact to hand over, or a rejection when there can be none."""
-    lead = db.session.get_one(Lead, row.lead_id)
     try:
         phone = PhoneVault.of(current_app.config["SETTINGS"]).decrypt(lead.phone_cipher)
         text = _text(row, lead, terms, told)
@@ -314,9 +326,8 @@ def _text(row: Outreach, lead: Lead, terms: Terms, told: Told) -> str:
     return templates.render(row.version.body, values, row.channel, terms.settings.opt_out_sentence)
 
 
-def _record(row: Outreach, answer: Answer, gateway: gateways.Current) -> None:
+def _record(row: Outreach, answer: Answer, gateway: gateways.Current, now: dt.datetime) -> None:
     """Record the gateway's answer, if this worker still holds the row. Does not commit."""
-    now = clock.now()
     failed = answer.receipt in (Receipt.BUSY, Receipt.UNKNOWN)
     gateway.report(not failed, answer.note, now)
     values = _after(row, answer, now)
