@@ -6,13 +6,14 @@ import datetime as dt
 import hashlib
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flask import current_app
 from flask_babel import force_locale
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from app.errors import DomainError
 from app.exports.content import watermark
@@ -158,32 +159,44 @@ def work_on(simulation_id: int) -> None:
         language = user.language if user else current_app.config["BABEL_DEFAULT_LOCALE"]
         with force_locale(language), recording_failure(held, owned.fail):
             check_attempts(row.attempts)
-            owned.done(**_run(row, held))
+            with ExitStack() as undo:
+                owned.done(**_run(row, held, undo))
+                undo.pop_all()
             _forget_old(row.version_id, current_settings())
 
 
-def _run(row: JourneySimulation, held: Held) -> dict[str, Any]:
-    """Run the simulation, and that of the version in force over the same days. Return the column values."""
+def _run(row: JourneySimulation, held: Held, undo: ExitStack) -> dict[str, Any]:
+    """Run the simulation, and that of the version in force over the same days. Return the column values.
+
+    What was stored beside the row is taken back by ``undo`` when the simulation is cancelled or fails.
+    """
     config, definition = current_settings(), journey_def(row.version)
     wanted = Wanted(row.first_day, row.last_day, row.answers, row.calls_a_day, tuple(row.lead_numbers))  # type: ignore[arg-type]
     _check(definition, wanted)
     active = row.version.journey.active_version
     other = active if active is not None and active.id != row.version_id else None
     progress = _Progress(held, 2 if other is not None else 1)
-    result, file = _simulated(row, definition, wanted, config, progress)
+    result, file = _simulated(row, definition, wanted, config, progress, undo)
     if other is not None:
         result["active"] = {"number": other.number, **_other(other, wanted, config, progress)}
     return {"result": result, "digest": digest(definition), "file": file}
 
 
 def _simulated(
-    row: JourneySimulation, definition: JourneyDef, wanted: Wanted, config: Settings, progress: _Progress
+    row: JourneySimulation,
+    definition: JourneyDef,
+    wanted: Wanted,
+    config: Settings,
+    progress: _Progress,
+    undo: ExitStack,
 ) -> tuple[dict[str, Any], str]:
     replay, desks = _read(row.version.journey_id, definition, wanted, config, progress)
     tally = replay.run(None, desks.callers, progress.chunks)
     drawn = sample.drawn(replay, tally.entered, wanted.leads)
-    name = _write_file(row, replay, drawn, config)
-    _store_paths(row.id, drawn.paths, config)
+    name = f"{uuid.uuid4().hex}.csv"
+    undo.callback((folder(config) / name).unlink, missing_ok=True)
+    _write_file(row, replay, drawn, config, name)
+    undo.callback(_forget_paths, _store_paths(row.id, drawn.paths, config))
     facts = {"drawn": drawn.enrolments, "of": drawn.of, "rows": len(drawn.rows.who)}
     return {"number": row.version.number, **figures(replay, tally, desks), "sample": facts}, name
 
@@ -241,20 +254,21 @@ def folder(config: Settings) -> Path:
     return config.data_dir / "simulations"
 
 
-def _write_file(row: JourneySimulation, replay: Replay, drawn: sample.Drawn, config: Settings) -> str:
-    name = f"{uuid.uuid4().hex}.csv"
+def _write_file(
+    row: JourneySimulation, replay: Replay, drawn: sample.Drawn, config: Settings, name: str
+) -> None:
     folder(config).mkdir(parents=True, exist_ok=True, mode=0o700)
     table = report.worded(replay, config)(drawn.rows)
     first = watermark(row.requested_by, row.created_at)
     write_table(folder(config) / name, "csv", first, report.COLUMNS, _rows(table))
-    return name
 
 
 def _rows(table: pd.DataFrame) -> Iterator[list[str]]:
     yield from (list(map(str, row)) for row in table.itertuples(index=False, name=None))
 
 
-def _store_paths(simulation_id: int, paths: list[sample.Path], config: Settings) -> None:
+def _store_paths(simulation_id: int, paths: list[sample.Path], config: Settings) -> list[int]:
+    """Store the paths in place of those of an earlier attempt. Return their ids."""
     local = _local(config)
     rows = [
         {
@@ -270,13 +284,16 @@ def _store_paths(simulation_id: int, paths: list[sample.Path], config: Settings)
         }
         for path in paths
     ]
-    before = JourneySimulationPath.__table__.delete().where(
-        JourneySimulationPath.simulation_id == simulation_id
-    )
+    before = delete(JourneySimulationPath).where(JourneySimulationPath.simulation_id == simulation_id)
     with db.engine.begin() as connection:
         connection.execute(before)
-        if rows:
-            connection.execute(insert(JourneySimulationPath), rows)
+        made = insert(JourneySimulationPath).values(rows).returning(JourneySimulationPath.id)
+        return list(connection.scalars(made)) if rows else []
+
+
+def _forget_paths(ids: list[int]) -> None:
+    with db.engine.begin() as connection:
+        connection.execute(delete(JourneySimulationPath).where(JourneySimulationPath.id.in_(ids)))
 
 
 def _local(config: Settings) -> Callable[[int], str]:

@@ -148,21 +148,25 @@ def test_a_kept_simulation_says_that_the_draft_was_changed(draft: JourneyVersion
     assert simulations.is_of_former(row)
 
 
+@pytest.mark.parametrize("at", [1, 2])
 def test_a_cancelled_simulation_keeps_nothing(
-    draft: JourneyVersion, session: Session, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    draft: JourneyVersion, session: Session, settings: Settings, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
+    """Cancelled while the version is read, or while the one in force beside it is."""
     row = session.get_one(JourneySimulation, request(draft, Wanted(FIRST, LAST, "none")))
-    read = simulations.Desks
+    read, turns = simulations.Desks, iter((1, 2))
 
     def cancelled(past: Any) -> Any:
-        simulations.cancel(row)
-        db.session.commit()
+        if next(turns) == at:
+            simulations.cancel(row)
+            db.session.commit()
         return read(past)
 
     monkeypatch.setattr(simulations, "Desks", cancelled)
     job.run(row.id)
     session.expire_all()
     assert (row.status, row.result, row.file) == ("cancelled", None, None)
+    assert session.scalars(select(JourneySimulationPath)).all() == []
     assert not list(settings.data_dir.rglob("*.csv"))
     with pytest.raises(DomainError, match="no longer in progress"):
         simulations.cancel(row)
