@@ -443,7 +443,7 @@ def _trial(tried: JourneyCanary) -> dict[str, Any]:
     found = canary.compare(tried)
     facts = [
         (_("Share of customers"), f"{tried.percent} %"),
-        (_("Since"), formats.moment(tried.started_at)),
+        (_("Tried out since"), formats.moment(tried.started_at)),
         (_("Started by"), shown(tried.started_by)),
         (
             _("Withdrawn by itself"),
