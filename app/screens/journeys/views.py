@@ -94,8 +94,8 @@ class JourneyVersionView(StartsSimulations, PutsInForce, ConsoleView):
         return [*self.submit_links(item), *around, *customer_links(version=item.id)]
 
     def hidden_columns(self, item: JourneyVersion) -> tuple[str, ...]:
-        """Return the difference of the version in force, which has none."""
-        return ("difference",) if item.journey.active_version is item else ()
+        """Return the difference where there is none: of the version in force, or when none is."""
+        return ("difference",) if item.journey.active_version in (None, item) else ()
 
     def remove(self, item: JourneyVersion) -> None:
         """Delete a draft, and the journey with its only version."""

@@ -12,7 +12,7 @@ import { make, one } from "./dom.js";
 const BOX = { width: 184, height: 72 };
 const SVG = "http://www.w3.org/2000/svg";
 const LABEL = { height: 20, most: 132, letter: 13, padding: 8 };
-const ZOOM = { least: 0.25, most: 2, step: 1.25 };
+const ZOOM = { least: 0.25, legible: 0.6, most: 2, step: 1.25 };
 const MARGIN = 16;
 
 /**
@@ -101,7 +101,17 @@ export class Drawing {
     svg.append(...lines.flat());
     const labels = ways.filter(({ way }) => way.text).map(label);
     this.sheet.replaceChildren(svg, ...boxes.map(box), ...labels);
-    this.scale(this.zoom || this.fitting());
+    if (this.zoom) return this.scale(this.zoom);
+    this.scale(Math.max(ZOOM.legible, this.fitting()));
+    if (boxes.length) this.show(boxes[0]);
+  }
+
+  /** Bring a box into the middle of the frame. @param {{left: number, top: number}} box */
+  show({ left, top }) {
+    this.frame.scrollTo({
+      left: (left + BOX.width / 2) * this.zoom - this.frame.clientWidth / 2,
+      top: (top + BOX.height / 2) * this.zoom - this.frame.clientHeight / 2,
+    });
   }
 
   /** The scale at which the whole width is seen. */
@@ -127,10 +137,7 @@ export class Drawing {
       each.classList.toggle("chosen", mine);
       if (!mine) continue;
       const { offsetLeft, offsetTop } = /** @type {HTMLElement} */ (each);
-      this.frame.scrollTo({
-        left: offsetLeft * this.zoom - this.frame.clientWidth / 2 + (BOX.width / 2) * this.zoom,
-        top: offsetTop * this.zoom - this.frame.clientHeight / 2 + (BOX.height / 2) * this.zoom,
-      });
+      this.show({ left: offsetLeft, top: offsetTop });
     }
   }
 }
