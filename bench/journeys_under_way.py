@@ -65,7 +65,7 @@ def main() -> None:
         apply_config(parse_config(CONTENT, "bench"), "bench")
         moment, rates = START, {}
         for name, count, chunk in (
-            ("one customer at a time", max(people // ONE_IN, 100), 1),
+            ("one customer at a time", max(people // ONE_IN, 10), 1),
             ("a thousand at a time", people, execution.CHUNK),
         ):
             execution.CHUNK, entering.CHUNK = chunk, chunk

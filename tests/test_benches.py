@@ -27,6 +27,7 @@ SMALL = {
     "guard": ["300"],
     "ingest": ["20000", "--days", "3"],
     "journeys": ["2000"],
+    "journeys_under_way": ["60"],
     "leads_import": ["2000"],
     "lists": ["3000"],
     "moves": ["2000"],

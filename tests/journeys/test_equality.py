@@ -112,7 +112,7 @@ def test_random_journeys_do_what_the_simulation_shows(bank: Bank, seed: int) -> 
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(100, 120))
 def test_random_journeys_of_a_month_do_what_the_simulation_shows(bank: Bank, seed: int) -> None:
-    assert run_random(bank, seed, 500, 30) > 100
+    assert run_random(bank, seed, 500, 30) > 0
 
 
 def run_killed(bank: Bank, seed: int, people: int, days: int, kills: int) -> None:
