@@ -91,6 +91,8 @@ PLACES = {
     "can_submit": "/submit/{row}",
     "can_backtest": "/backtest/{row}",
     "can_simulate": "/simulate/{row}",
+    "can_pause": "/pause/{row}",
+    "can_stop": "/stop",
     "can_approve": "/approve/{row}",
     "can_reject": "/reject/{row}",
     "can_find": "/find",
