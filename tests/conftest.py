@@ -31,7 +31,7 @@ from app.lib import clock
 from app.models import Branch, Staff
 from config import Settings, load_settings
 from tests.access.world import World, build
-from tests.database import empty, libpq, superuser
+from tests.database import empty, libpq, rights_of_roles, superuser
 from tests.engines import EACH_ENGINE, ENGINES
 from tests.postbox import Postbox, serving
 from tests.thorough import PROFILE, SPARK_PROFILE
@@ -158,11 +158,16 @@ def database_url(base_settings: Settings) -> str:
 def worker_engine(base_settings: Settings) -> Iterator[Engine]:
     """Return an engine on this worker's database whose connections have a warm catalogue cache."""
     made = create_engine(base_settings.database_url, connect_args={"options": "-c timezone=UTC"})
+    with made.connect() as connection:
+        granted = rights_of_roles(connection)
     yield made
+    empty(made)
     with made.connect() as connection:
         unlogged = tables_with_wrong_triggers(connection)
+        left = rights_of_roles(connection)
     made.dispose()
     assert unlogged == [], "a test left tables of this worker without the change log's triggers"
+    assert granted ^ left == set(), "a test left roles of this worker with other rights"
 
 
 @pytest.fixture

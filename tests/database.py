@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 
 import psycopg
-from sqlalchemy import URL, Engine
+from sqlalchemy import URL, Connection, Engine, text
 
 from app.embedded.postgres import SUPERUSER
 from app.permissions import ROLES
@@ -59,6 +59,15 @@ END $$
 """
 
 
+_RIGHTS = """
+SELECT r.name, p.name, v.name FROM ab_permission_view_role
+JOIN ab_role AS r ON r.id = role_id
+JOIN ab_permission_view AS pv ON pv.id = permission_view_id
+JOIN ab_permission AS p ON p.id = pv.permission_id
+JOIN ab_view_menu AS v ON v.id = pv.view_menu_id
+"""
+
+
 def empty(engine: Engine) -> None:
     """Empty every table, except for what migrations and seeding create.
 
@@ -71,6 +80,12 @@ def empty(engine: Engine) -> None:
 def superuser_of(engine: Engine) -> psycopg.Connection:
     """Return a superuser's connection to the engine's database, open until the end."""
     return psycopg.connect(libpq(engine.url.set(username=SUPERUSER)), autocommit=True)
+
+
+def rights_of_roles(connection: Connection) -> set[tuple[str, ...]]:
+    """Return the rights of roles: role, permission and view."""
+    found = connection.execute(text(_RIGHTS))
+    return {tuple(each) for each in found}
 
 
 def unguarded(engine: Engine, statement: str, **values: object) -> None:

@@ -139,7 +139,7 @@ def test_differences_are_told_in_words_and_nothing_is_changed(
         "outreach: Calls per person: 1 time → not limited",
         "outreach: Calls counted over: 3 days → 7 days",
         "rules R-1: Condition: calls ≥ 3 in 7 days → calls ≥ 5 in 7 days",
-        "journeys J-1: Re-entry: after_days 90 → never",
+        "journeys J-1: Entering again: after 90 days at the earliest → never again",
     ]
     assert cli("config", "export").stdout == exported
     cli("config", "apply", write(other))

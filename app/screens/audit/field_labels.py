@@ -7,6 +7,9 @@ from flask_babel import lazy_gettext
 #: fields without a label on any screen, and the keys of structured fields
 FIELD = {
     "accepted": lazy_gettext("Accepted"),
+    "answers": lazy_gettext("Answers (assumed)"),
+    "lead_numbers": lazy_gettext("Customers to look at"),
+    "started_by": lazy_gettext("Started by"),
     "approved_by": lazy_gettext("Approved by"),
     "by_command": lazy_gettext("Applied by command"),
     "correction_id": lazy_gettext("Correction of a log delivery"),
