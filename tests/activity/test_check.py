@@ -195,7 +195,7 @@ def found(root: Path) -> tuple[list[tuple[int, str]], dict[str, dict[str, Any]]]
 
 
 @given(ROWS, st.sampled_from(["text", "binary", "jsonl", "csv"]))
-@examples(40, 1500)
+@examples(25, 700)
 def test_checks_agree_with_their_definition(
     tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, str | None]], way: str
 ) -> None:
@@ -214,7 +214,7 @@ def test_checks_agree_with_their_definition(
 
 
 @given(ROWS, st.lists(st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]), min_size=30, max_size=30))
-@examples(40, 1500)
+@examples(25, 700)
 def test_rows_with_quotes_are_those_without(
     tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, str | None]], quoting: list[Any]
 ) -> None:

@@ -88,7 +88,7 @@ calls = st.lists(
 )
 
 
-@examples(25, 400)
+@examples(10, 150)
 @given(calls)
 def test_a_store_is_as_if_it_had_never_seen_what_was_taken_out(
     calls: Sequence[tuple[list[list[Row]], list[tuple[int, list[Row] | None]]]],

@@ -93,7 +93,7 @@ def days_named() -> list[dt.date]:
 
 
 @given(events, rules, st.integers(0, 2**20), st.integers(1, 10), st.booleans())
-@examples(6, 60)
+@examples(4, 30)
 def test_live_hits_are_those_that_hold(
     app: Flask,
     engine: Engine,
