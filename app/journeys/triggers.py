@@ -108,7 +108,8 @@ def _of_segment(
     definition = segment_def(stored)
 
     def members(day: dt.date) -> Any:
-        return segment_criterion(db.session(), definition, settings, day, day)
+        known_at = dt.datetime.combine(day + dt.timedelta(days=1), settings.t1_time, settings.zone)
+        return segment_criterion(db.session(), definition, settings, day, day, alive_at=known_at)
 
     return _becoming(members, first, last)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from sqlalchemy import ColumnElement, Select, and_, func, select
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from app.lib import clock
@@ -32,8 +32,12 @@ def segment_criterion(
     settings: Settings,
     as_of: dt.date | None = None,
     through: dt.date | None = None,
+    *,
+    alive_at: dt.datetime | None = None,
 ) -> ColumnElement[bool]:
     """Return a criterion on Lead: the live leads of a segment, for use in ``session``'s present transaction.
+
+    With ``alive_at`` those count as live whom nobody had deleted at that moment.
 
     It doesn't apply row scope. Everything but attributes is as of a date, by default today; windows of
     activity end with ``through``, by default the day before. Activity and facts are read by this call. Raises
@@ -41,7 +45,10 @@ def segment_criterion(
     """
     as_of = as_of or clock.today()
     through = through or as_of - dt.timedelta(days=1)
-    criteria = [Lead.deleted_at.is_(None), *_attributes(segment, settings.zone)]
+    live: ColumnElement[bool] = Lead.deleted_at.is_(None)
+    if alive_at is not None:
+        live = or_(live, Lead.deleted_at > alive_at)
+    criteria = [live, *_attributes(segment, settings.zone)]
     if segment.hits:
         criteria.append(has_hit(segment.hits, as_of))
     if segment.activity:
