@@ -116,9 +116,8 @@ def _move(now: dt.datetime) -> int:
     changes = Changes()
     _settle([row for row in rows if row.outreach_id is not None], now, changes)
     groups: dict[tuple[int, str], list[Standing]] = defaultdict(list)
-    for row in rows:
-        if row.outreach_id is None:
-            groups[row.version_id, row.step].append(row)
+    for row in _one_of_a_person([row for row in rows if row.outreach_id is None], moving, now, changes):
+        groups[row.version_id, row.step].append(row)
     for (version_id, step), some in groups.items():
         _decide(version_id, step, some, now, changes)
     changes.store(db.session())
@@ -159,10 +158,6 @@ def _decide(
     plan, config, today = _plan(version_id), current_settings(), clock.today(now)
     place = next(number for number, step in enumerate(plan.steps) if step.id == step_id)
     step = plan.steps[place].definition
-    if isinstance(step, Contact):
-        rows = _one_of_a_person(rows, now, changes)
-    if not rows:
-        return
     until = seconds_of(now)
 
     def each(name: str) -> Any:
@@ -193,12 +188,25 @@ def _decide(
             changes.ask(row, at, queued[contact], seconds_of(now + SENDING))
 
 
-def _one_of_a_person(rows: Sequence[Standing], now: dt.datetime, changes: Changes) -> list[Standing]:
-    """Return the rows of people of whom no contact is on its way; the others are looked at again."""
-    lead, sending, of = aliased(Lead), aliased(Outreach), aliased(JourneyStep)
+def _one_of_a_person(
+    rows: Sequence[Standing], moving: Sequence[int], now: dt.datetime, changes: Changes
+) -> list[Standing]:
+    """Return the rows without contacts of people of whom another one goes before; those are looked at again.
+
+    People who share a phone are led one after the other, at the same moment lead by lead as in a simulation:
+    whose contact was made takes the steps that follow at once before the next one is judged.
+    """
+    contacts = {
+        (version, step.id)
+        for version in {row.version_id for row in rows}
+        for step in _plan(version).steps
+        if isinstance(step.definition, Contact)
+    }
+    lead, sending, of, enrolled = aliased(Lead), aliased(Outreach), aliased(JourneyStep), JourneyEnrolment
+    is_unsettled = and_(of.status == JourneyStepStatus.WAITING, enrolled.journey_id.in_(moving))
     busy = exists().where(
-        sending.id == of.outreach_id,
-        sending.status.in_(UNDER_WAY),
+        *(sending.id == of.outreach_id, enrolled.id == of.enrolment_id),
+        or_(sending.status.in_(UNDER_WAY), is_unsettled),
         or_(sending.phone_index == lead.phone_index, sending.id_hash == lead.id_hash),
     )
     ids = [row.lead_id for row in rows]
@@ -207,7 +215,8 @@ def _one_of_a_person(rows: Sequence[Standing], now: dt.datetime, changes: Change
     seen, free = set[str](), list[Standing]()
     for row in rows:
         phone, person, is_busy = known[row.lead_id]
-        if is_busy or seen & {phone, person}:
+        is_contact = (row.version_id, row.step) in contacts
+        if is_contact and (is_busy or seen & {phone, person}):
             changes.look_again(row, seconds_of(now + SENDING))
         else:
             free.append(row)
