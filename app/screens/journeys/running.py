@@ -205,7 +205,7 @@ class PutsInForce(SubmitsVersions):
     def running_links(self, item: JourneyVersion) -> list[Link]:
         """Return the links to the comparison of a version tried out, and to move customers to it."""
         links = []
-        if _canary_of(item) is not None:
+        if canary.of_version(item) is not None:
             links.append(Link(_("Compared with the version in force"), url_for(".trial", pk=item.id)))
         in_force = item.journey.active_version_id == item.id
         if in_force and may("can_submit", "JourneyVersionView") and moves.sources(item):
@@ -276,7 +276,7 @@ class PutsInForce(SubmitsVersions):
         """Show what became of those who entered a version tried out, and of those who entered the other."""
         view: Any = self
         item = view._row(pk)
-        tried = _canary_of(item)
+        tried = canary.of_version(item)
         if tried is None:
             return redirect(url_for(".show", pk=pk))
         widgets = {"edit": JourneyTrialWidget(**_trial(tried)), "more": self._trial_forms(tried)}
@@ -341,7 +341,7 @@ class PutsInForce(SubmitsVersions):
 
     def _tried(self, pk: int, form: Any, do: Callable[[JourneyCanary, Any], str]) -> Any:
         view: Any = self
-        tried = _canary_of(view._row(pk))
+        tried = canary.of_version(view._row(pk))
         address = url_for(".trial", pk=pk)
         if tried is None or not form.validate_on_submit():
             flash(
@@ -359,10 +359,6 @@ class PutsInForce(SubmitsVersions):
             db.session.rollback()
             flash(error.text(), "danger")
         return redirect(address)
-
-
-def _canary_of(version: JourneyVersion) -> JourneyCanary | None:
-    return canary.of_version(version)
 
 
 def _form(target: JourneyVersion, sources: Sequence[JourneyVersion], *, tried: bool) -> Any:

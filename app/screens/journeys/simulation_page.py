@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -19,15 +18,14 @@ from app.console.access import may
 from app.console.charts import Bars
 from app.console.figures import Figure, Note
 from app.extensions import db
-from app.jobs.requested import OPEN
 from app.journeys import figures, simulations
 from app.journeys.callers import days_over
 from app.journeys.definition import JourneyDef
 from app.journeys.plan import CHANNELS
 from app.journeys.sentence import Names, doing, read_names, way_words
-from app.lib import clock
 from app.lib.amounts import yuan
-from app.models import Branch, JourneySimulation, JourneyVersion, RunStatus, Staff
+from app.models import Branch, JourneySimulation, JourneyVersion, Staff
+from app.screens import run_progress
 from app.screens.journeys.labels import KIND, WHY, kind_of
 
 ANSWERS: dict[str, Any] = {
@@ -43,32 +41,7 @@ Result = dict[str, Any]
 
 def progress_of(row: JourneySimulation) -> dict[str, Any]:
     """Return what the page of a simulation shows and polls."""
-    return {
-        "status": row.status,
-        "status_text": labels.word(labels.RUN_STATUS, row.status),
-        "progress": row.progress,
-        "summary": _state(row),
-        "details": _time_left(row),
-        "done": row.status not in OPEN,
-    }
-
-
-def _state(row: JourneySimulation) -> str:
-    if row.status == RunStatus.FAILED:
-        return str(row.error or "")
-    if row.status == RunStatus.CANCELLED:
-        return _("Cancelled. No results were kept.")
-    if row.status == RunStatus.DONE:
-        return summary(row)
-    return _("The simulation is running; you may close this page.")
-
-
-def _time_left(row: JourneySimulation) -> str:
-    if row.status != RunStatus.RUNNING or not row.started_at or not row.progress:
-        return ""
-    spent = (clock.now() - row.started_at).total_seconds()
-    minutes = math.ceil(spent * (100 - row.progress) / row.progress / 60)
-    return ngettext("about %(num)s minute left", "about %(num)s minutes left", minutes)
+    return run_progress.progress_of(row, _("The simulation is running; you may close this page."), summary)
 
 
 def period(row: JourneySimulation) -> str:

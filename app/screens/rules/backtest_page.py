@@ -8,21 +8,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask_babel import gettext as _
-from flask_babel import ngettext
 
 from app import labels
 from app.activity import operators
 from app.console.charts import Bars
 from app.effect.labels import claims_stand_in
-from app.jobs.requested import OPEN
-from app.lib import clock
 from app.lib.amounts import percent
-from app.models import Backtest, RuleVersion, RunStatus
+from app.models import Backtest, RuleVersion
 from app.rules import backtest
 from app.rules.backtest import share
 from app.rules.proportion import Interval, Share, difference, ratio, wilson
 from app.rules.sentence import condition_sentence
 from app.rules.versions import rule_def
+from app.screens import run_progress
 
 
 @dataclass(frozen=True)
@@ -70,32 +68,7 @@ class Curve:
 
 def progress_of(row: Backtest) -> dict[str, Any]:
     """Return what the page of a back-test shows and polls."""
-    return {
-        "status": row.status,
-        "status_text": labels.word(labels.RUN_STATUS, row.status),
-        "progress": row.progress,
-        "summary": _state(row),
-        "details": _time_left(row),
-        "done": row.status not in OPEN,
-    }
-
-
-def _state(row: Backtest) -> str:
-    if row.status == RunStatus.FAILED:
-        return str(row.error or "")
-    if row.status == RunStatus.CANCELLED:
-        return _("Cancelled. No results were kept.")
-    if row.status == RunStatus.DONE:
-        return summary(row)
-    return _("The back-test is running; you may close this page.")
-
-
-def _time_left(row: Backtest) -> str:
-    if row.status != RunStatus.RUNNING or not row.started_at or not row.progress:
-        return ""
-    spent = (clock.now() - row.started_at).total_seconds()
-    minutes = math.ceil(spent * (100 - row.progress) / row.progress / 60)
-    return ngettext("about %(num)s minute left", "about %(num)s minutes left", minutes)
+    return run_progress.progress_of(row, _("The back-test is running; you may close this page."), summary)
 
 
 def period(row: Backtest) -> str:
