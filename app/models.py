@@ -2076,7 +2076,11 @@ class Journey(Model):
 
 
 class JourneyVersion(Model):
-    """A version of a journey. ``spec`` is its ``JourneyDef`` as in a file, without defaults."""
+    """A version of a journey. ``spec`` is its ``JourneyDef`` as in a file, without defaults.
+
+    From its submission on, strategy tables stand in it as the steps that they meant then; ``written`` is the
+    journey as people wrote it, None when it names no table.
+    """
 
     __tablename__ = "journey_version"
     __table_args__ = (UniqueConstraint("journey_id", "number"),)
@@ -2085,6 +2089,7 @@ class JourneyVersion(Model):
     number: Mapped[int] = mapped_column(Integer)
     status: Mapped[str] = mapped_column(String(16), server_default=VersionStatus.DRAFT)
     spec: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    written: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     created_by: Mapped[str] = mapped_column(UserName)
     #: users who saved it since, the latest last
     edited_by: Mapped[list[str]] = mapped_column(ARRAY(String(128)), server_default="{}")
@@ -2098,6 +2103,57 @@ class JourneyVersion(Model):
 
     def __repr__(self) -> str:
         return f"{self.journey.name} v{self.number}" if self.journey else f"v{self.number}"
+
+
+class StrategyTable(Model):
+    """A strategy table 决策表: what becomes of whom, by the first of its rows that matches.
+
+    Rows with grades or products ask for hits of the last ``days`` days.
+    """
+
+    __tablename__ = "strategy_table"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    code: Mapped[str] = mapped_column(String(64), unique=True, default=partial(new_code, "ST"))
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    description: Mapped[str] = mapped_column(Text, server_default="")
+    days: Mapped[int] = mapped_column(Integer, server_default="30")
+    updated_by: Mapped[str] = mapped_column(UserName)
+    updated_at: Mapped[dt.datetime] = mapped_column(
+        DateTime(timezone=True), server_default=text("app_now(now())"), onupdate=BEGAN
+    )
+    rows: Mapped[list[StrategyRow]] = relationship(
+        "StrategyRow",
+        back_populates="table",
+        order_by="StrategyRow.position, StrategyRow.id",
+        cascade="all, delete-orphan",
+    )
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class StrategyRow(Model):
+    """A row of a strategy table, by codes; an empty list is any. ``template`` is empty without a contact."""
+
+    __tablename__ = "strategy_row"
+    __table_args__ = (
+        CheckConstraint("channel IN ('sms', 'call', 'none')", name="ck_strategy_row_channel"),
+        CheckConstraint("hand_to IN ('owner', 'branch', 'nobody')", name="ck_strategy_row_hand_to"),
+        CheckConstraint("(channel = 'none') = (template = '')", name="ck_strategy_row_template"),
+    )
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    table_id: Mapped[int] = mapped_column(ForeignKey("strategy_table.id", ondelete="CASCADE"), index=True)
+    position: Mapped[int] = mapped_column(Integer)
+    segments: Mapped[list[str]] = mapped_column(ARRAY(String), server_default="{}")
+    grades: Mapped[list[str]] = mapped_column(ARRAY(String), server_default="{}")
+    products: Mapped[list[str]] = mapped_column(ARRAY(String), server_default="{}")
+    channel: Mapped[str] = mapped_column(String(8), server_default="none")
+    template: Mapped[str] = mapped_column(String(64), server_default="")
+    hand_to: Mapped[str] = mapped_column(String(8), server_default="nobody")
+    table: Mapped[StrategyTable] = relationship(StrategyTable, back_populates="rows")
+
+    def __repr__(self) -> str:
+        return f"{self.table} #{self.position}" if self.table else f"#{self.position}"
 
 
 class EnrolmentStatus(StrEnum):

@@ -182,6 +182,21 @@ TABLE: dict[str, dict[str, str]] = {
         "can_delete": "AM",
         "can_submit": "AM",
     },
+    "StrategyTableView": {
+        "can_list": "AMKU",
+        "can_show": "AMKU",
+        "can_add": "AM",
+        "can_edit": "AM",
+        "can_delete": "AM",
+    },
+    "StrategyRowView": {
+        "can_list": "AMKU",
+        "can_add": "AM",
+        "can_edit": "AM",
+        "can_delete": "AM",
+        "up": "AM",
+        "down": "AM",
+    },
     "EnrolmentView": {
         "can_list": "AMKU",
         "can_show": "AMKU",

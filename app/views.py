@@ -28,6 +28,7 @@ from app.screens.hits.work import (
     WorkspaceView,
 )
 from app.screens.journeys.simulations import JourneySimulationView
+from app.screens.journeys.strategy_views import StrategyRowView, StrategyTableView
 from app.screens.journeys.views import EnrolmentView, JourneyVersionView, JourneyView
 from app.screens.leads.bulk import BulkJobView
 from app.screens.leads.classify import MatrixView, SegmentView, TagView
@@ -167,6 +168,7 @@ MENU = (
         "fa-random",
         (
             JourneyView,
+            StrategyTableView,
             JourneyVersionView,
             JourneySimulationView,
             EnrolmentView,
@@ -222,6 +224,7 @@ MENU = (
 )
 WITHOUT_MENU = (
     DeliveryAttemptView,
+    StrategyRowView,
     ReminderView,
     ReportMailView,
     ReminderChoiceView,

@@ -41,7 +41,13 @@ CHAPTERS = (
             *("OutreachSettingView", "ForbiddenWordView", "OutreachTestView"),
         ),
     ),
-    Chapter("journeys", ("JourneyView", "JourneyVersionView", "JourneySimulationView", "EnrolmentView")),
+    Chapter(
+        "journeys",
+        (
+            *("JourneyView", "JourneyVersionView", "JourneySimulationView", "EnrolmentView"),
+            *("StrategyTableView", "StrategyRowView"),
+        ),
+    ),
     Chapter("facts", ("FactView", "ProductView", "OutcomeView")),
     Chapter("effect", ("EffectView", "WeeklyReportView", "ReportMailView")),
     Chapter("data", ("DataStateView", "InstitutionView", "IngestFileView", "CompletenessView", "JobRunView")),

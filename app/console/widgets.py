@@ -119,6 +119,12 @@ class JourneyStepsWidget(RenderTemplateWidget):  # type: ignore[misc]
     template = "journeys/steps_widget.html"
 
 
+class StrategyCoverageWidget(RenderTemplateWidget):  # type: ignore[misc]
+    """What a strategy table leaves open, answers twice, and answers by which row."""
+
+    template = "journeys/strategy.html"
+
+
 class JourneyTrialWidget(RenderTemplateWidget):  # type: ignore[misc]
     """A version of a journey that is tried out, compared with the one in force."""
 

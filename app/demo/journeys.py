@@ -15,9 +15,10 @@ import pandas as pd
 from sqlalchemy import func, insert, select
 
 from app.extensions import db
-from app.journeys import approval, check, drafts, presets, simulations, versions
+from app.journeys import approval, check, drafts, presets, simulations, strategy_tables, versions
 from app.journeys.definition import JourneyDef
 from app.journeys.report import simulate_past
+from app.journeys.strategy import TableDef
 from app.lib import clock
 from app.lib.settings import current_settings
 from app.models import (
@@ -39,12 +40,56 @@ JOURNEYS: dict[str, tuple[str, list[str], bool]] = {
     "unread": ("J-SMS-CALL", ["R-MULTI-LENDER-7D", "R-COMPARE-14D"], True),
     "maturity": ("J-RENEW", [], False),
 }
+#: who gets which first contact, and a journey that does as the table says
+TABLE = TableDef.model_validate(
+    {
+        "code": "ST-FIRST",
+        "name": "首次触达策略",
+        "description": "新命中客户的第一次联系：高净值和高等级客户由客户经理致电，其余先发短信。",
+        "rows": [
+            {
+                "segments": ["SG-AFFLUENT"],
+                "grades": ["A", "B"],
+                "products": ["DEPOSIT-T", "WEALTH"],
+                "channel": "call",
+                "template": "T-DEPOSIT-CALL",
+                "hand_to": "owner",
+            },
+            {
+                "grades": ["A"],
+                "products": ["LOAN-C"],
+                "channel": "call",
+                "template": "T-LOAN-CALL",
+                "hand_to": "owner",
+            },
+            {"grades": ["B", "C"], "products": ["LOAN-C"], "channel": "sms", "template": "T-LOAN"},
+            {"products": ["DEPOSIT-T", "WEALTH"], "channel": "sms", "template": "T-WEALTH"},
+            {"grades": ["A", "B"], "products": ["CARD"], "channel": "sms", "template": "T-CARD"},
+            {"segments": ["SG-AFFLUENT"], "hand_to": "branch"},
+        ],
+    }
+)
+BY_TABLE = {
+    "code": "J-FIRST",
+    "name": "新命中首次触达",
+    "trigger": {"on": "hit"},
+    "reentry": {"after_days": 30},
+    "goal": {"outcome": "any"},
+    "steps": [
+        {"id": "table1", "do": "strategy", "table": TABLE.code, "then": "wait1", "else": "end"},
+        {"id": "wait1", "do": "wait", "days": 3, "until": "answered", "then": "end", "timeout": "task1"},
+        {"id": "task1", "do": "task", "title": "首次触达三天未回应，电话跟进", "then": "end"},
+        {"id": "end", "do": "end"},
+    ],
+}
 #: calls that a marketer of the demo can make on a day
 CALLS_A_DAY = 5
 
 
 def create(user: str, first: dt.date, last: dt.date) -> int:
     """Create the journeys, and lead the customers of the days through them. Return how many entered."""
+    strategy_tables.store(TABLE, user)
+    _stored(JourneyDef.model_validate(BY_TABLE), user)
     known, entered = check.read_known(), 0
     for preset, (code, rules, in_force) in JOURNEYS.items():
         said = presets.stated(preset, known) | {"code": code}

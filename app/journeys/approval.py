@@ -16,6 +16,8 @@ from app.journeys import canary, check, differences, versions
 from app.journeys import moves as moving
 from app.journeys.canary import Terms
 from app.journeys.moves import Move
+from app.journeys.sentence import read_names, table_sentence
+from app.journeys.strategy_tables import read_tables
 from app.models import Approval, JourneyVersion, Staff, VersionStatus
 from app.rules.definition import canonical
 
@@ -36,7 +38,8 @@ def submit(
     equals the one in force, can't run, is already submitted, or when those can't be.
     """
     if version.status == VersionStatus.RETIRED:
-        version = versions.add_version(version.journey, versions.journey_def(version), user.username)
+        former, written = versions.stored_def(version), versions.written_def(version)
+        version = versions.add_version(version.journey, former, user.username, written)
     payload: dict[str, Any] = {}
     if moves:
         payload["moves"] = [each.as_json() for each in moves]
@@ -46,15 +49,36 @@ def submit(
 
 
 def changes(version: JourneyVersion) -> list[Change]:
-    """Return the differences between a version and the one in force."""
+    """Return the differences between a version and the one in force, strategy tables by what they mean.
+
+    Of a draft whose tables can't be used they stand as they are.
+    """
     before = version.journey.active_version
     old = versions.journey_def(before) if before else None
-    return differences.changes(old, versions.journey_def(version))
+    try:
+        new = versions.journey_def(version)
+    except DomainError:
+        new = versions.stored_def(version)
+    found = differences.changes(old, new)
+    return [*found, *_tables(version)] if found else []
+
+
+def _tables(version: JourneyVersion) -> list[Change]:
+    """Return in words what strategy tables say whose steps a version has, unless they changed since."""
+    codes = set(versions.written_def(version).tables().values())
+    if not codes or versions.has_other_tables(version):
+        return []
+    names = read_names()
+    return [
+        Change(_("Strategy table “%(name)s”", name=table.name), "", table_sentence(table, names))
+        for table in read_tables()
+        if table.code in codes
+    ]
 
 
 def require_sound(version: JourneyVersion) -> None:
     """Raise DomainError for a version that can't run."""
-    for each in check.problems(versions.journey_def(version), check.read_known()):
+    for each in check.problems(versions.stored_def(version), check.read_known()):
         raise each.error
 
 
@@ -84,7 +108,12 @@ class _JourneyVersionKind(VersionKind[JourneyVersion]):
 
     def submitted(self, approval: Approval) -> None:
         super().submitted(approval)
+        versions.settle(self.version(approval.subject_id))
         self._check_around(approval)
+
+    def returned(self, approval: Approval) -> None:
+        super().returned(approval)
+        versions.unsettle(self.version(approval.subject_id))
 
     def check(self, version: JourneyVersion) -> None:
         super().check(version)

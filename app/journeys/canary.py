@@ -17,7 +17,7 @@ from app.errors import DomainError
 from app.extensions import db
 from app.journeys import moves
 from app.journeys.draw import Draw, places, threshold
-from app.journeys.versions import activate, journey_def
+from app.journeys.versions import activate, journey_def, settle
 from app.lib import clock
 from app.lib.lazy import lazy
 from app.lib.settings import current_settings
@@ -95,6 +95,7 @@ def _check_percent(percent: int) -> None:
 def start(version: JourneyVersion, terms: Terms, user: str) -> JourneyCanary:
     """Try out a draft or submitted version. Flushes. Raises DomainError as ``check`` does."""
     check(version, terms)
+    settle(version)
     now, journey = clock.now(), version.journey
     version.status, version.activated_by, version.activated_at = VersionStatus.CANARY, user, now
     canary = JourneyCanary(

@@ -12,6 +12,7 @@ from app.errors import DomainError
 from app.extensions import db
 from app.facts import conditions
 from app.facts.conditions import FactTest
+from app.journeys import strategy, strategy_tables
 from app.journeys.definition import (
     Bought,
     Contact,
@@ -21,9 +22,11 @@ from app.journeys.definition import (
     JourneyDef,
     OutcomeTrigger,
     SegmentTrigger,
+    Strategy,
     TagStep,
     Wait,
     Webhook,
+    reachable,
 )
 from app.models import OutreachTemplate, Rule, Segment, Target
 from app.segments import check as filter_check
@@ -47,6 +50,7 @@ class Known:
     templates: Mapping[str, Template] = field(default_factory=dict)
     targets: Collection[str] = ()
     filters: filter_check.Known = filter_check.NOTHING
+    strategies: strategy.Book = field(default_factory=strategy.Book)
 
     def extended(self, more: Known) -> Known:
         """Return this with more added, or replaced."""
@@ -56,6 +60,7 @@ class Known:
             {**self.templates, **more.templates},
             {*self.targets, *more.targets},
             self.filters.extended(more.filters),
+            self.strategies.extended(more.strategies),
         )
 
 
@@ -70,6 +75,7 @@ def read_known() -> Known:
         },
         set(db.session.scalars(select(Target.code).where(Target.kind == "webhook"))),
         filter_check.read_known(),
+        strategy_tables.read_book(),
     )
 
 
@@ -83,7 +89,20 @@ class Problem:
 
 def problems(journey: JourneyDef, known: Known) -> list[Problem]:
     """Return all reasons why a well-formed journey can't run."""
-    return [*of_head(journey.trigger, journey.goal, known), *of_steps(journey.steps, known)]
+    found = [*of_head(journey.trigger, journey.goal, known), *of_steps(journey.steps, known)]
+    return found or [*_of_tables(journey, known)]
+
+
+def _of_tables(journey: JourneyDef, known: Known) -> Iterator[Problem]:
+    """Yield why a journey can't run with the steps that its strategy tables mean."""
+    for place in journey.tables():
+        try:
+            meant = strategy.unfold(journey, known.strategies)
+        except DomainError as error:
+            yield Problem(place, error)
+        else:
+            yield from (Problem(place, each.error) for each in _own_tags(meant.steps))
+        return
 
 
 def of_head(trigger: Any, goal: Bought | None, known: Known) -> Iterator[Problem]:
@@ -143,7 +162,7 @@ def of_steps(steps: Sequence[Any], known: Known, ids: Sequence[str] | None = Non
 def _names(step: Any, known: Known) -> Iterator[Problem]:
     match step:
         case Contact():
-            yield from (Problem(step.id, each) for each in _template(step, known))
+            yield from (Problem(step.id, each) for each in _template(step.template, step.channel, known))
         case TagStep(add=add, remove=remove):
             for name in (*add, *remove):
                 if name not in known.filters.tags:
@@ -153,13 +172,38 @@ def _names(step: Any, known: Known) -> Iterator[Problem]:
                 yield Problem(
                     step.id, DomainError("There is no webhook target with the code %(code)s.", code=code)
                 )
+        case Strategy():
+            yield from (Problem(step.id, each) for each in _table(step, known))
     for case in getattr(step, "cases", ()):
-        yield from (Problem(step.id, each) for each in filter_check.problems(case.when, known.filters))
-        for test in tests_of(case.when):
-            if isinstance(test, InteractionsTest) and test.interactions > 1:
-                yield Problem(
-                    step.id, DomainError("A journey can't count interactions beyond the first yet.")
-                )
+        yield from (Problem(step.id, each) for each in _filter(case.when, known))
+
+
+def _filter(whole: Any, known: Known) -> Iterator[DomainError]:
+    yield from filter_check.problems(whole, known.filters)
+    for test in tests_of(whole) if whole else ():
+        if isinstance(test, InteractionsTest) and test.interactions > 1:
+            yield DomainError("A journey can't count interactions beyond the first yet.")
+
+
+def _table(step: Strategy, known: Known) -> Iterator[DomainError]:
+    """Yield why the strategy table of a step can't be used."""
+    table = known.strategies.tables.get(step.table)
+    if table is None:
+        yield DomainError("There is no strategy table with the code %(code)s.", code=step.table)
+    else:
+        yield from (strategy.said_of(each, table) for each in of_table(table, known))
+
+
+def of_table(table: strategy.TableDef, known: Known) -> Iterator[strategy.RowProblem]:
+    """Yield why a strategy table can't be used."""
+    yield from strategy.problems(table, known.strategies)
+    for number, row in enumerate(table.rows, 1):
+        if row.template is not None:
+            found = _template(row.template, row.channel, known)
+            yield from (strategy.RowProblem(number, each) for each in found)
+        for code in row.segments:
+            tests = _filter(known.strategies.segments.get(code), known)
+            yield from (strategy.RowProblem(number, each) for each in tests)
 
 
 def _own_tags(steps: Sequence[Any]) -> Iterator[Problem]:
@@ -175,29 +219,23 @@ def _own_tags(steps: Sequence[Any]) -> Iterator[Problem]:
             yield Problem(step.id, error)
 
 
-def _template(step: Contact, known: Known) -> Iterator[DomainError]:
-    found = known.templates.get(step.template)
+def _template(code: str, channel: str, known: Known) -> Iterator[DomainError]:
+    found = known.templates.get(code)
     if found is None:
-        yield DomainError("There is no template with the code %(code)s.", code=step.template)
-    elif found.channel != step.channel:
+        yield DomainError("There is no template with the code %(code)s.", code=code)
+    elif found.channel != channel:
         yield DomainError(
             "The template %(code)s is for the channel %(theirs)s, not %(ours)s.",
-            code=step.template,
+            code=code,
             theirs=found.channel,
-            ours=step.channel,
+            ours=channel,
         )
     elif not found.usable:
-        yield DomainError("The template %(code)s is not approved for use.", code=step.template)
+        yield DomainError("The template %(code)s is not approved for use.", code=code)
 
 
 def _unreachable(steps: Sequence[Any]) -> Iterator[Problem]:
-    by_id = {step.id: step for step in steps}
-    reached, ahead = set[str](), [steps[0].id]
-    while ahead:
-        each = ahead.pop()
-        if each not in reached and each in by_id:
-            reached.add(each)
-            ahead += [to for _way, to in by_id[each].ways]
+    reached = reachable(steps)
     for step in steps:
         if step.id not in reached:
             yield Problem(step.id, DomainError("Nobody can reach the step %(id)s.", id=step.id))

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from app.access.scope import enrolments_visible_to, sees_whole_bank
 from app.extensions import db
 from app.journeys.check import goes_round
-from app.journeys.versions import journey_def
+from app.journeys.versions import stored_def
 from app.lib.deadline import Deadline, DeadlineExceeded
 from app.models import JourneyEnrolment, JourneyStep, JourneyVersion
 
@@ -44,7 +44,7 @@ def of_steps(user: Any, version: JourneyVersion) -> dict[str, Counts]:
     Raises DeadlineExceeded when counting takes too long.
     """
     # Distinct ones are counted much slower, and are the same unless steps are repeated.
-    repeats = goes_round(journey_def(version).steps)
+    repeats = goes_round(stored_def(version).steps)
     customers = func.count(JourneyStep.enrolment_id.distinct()) if repeats else func.count()
     query = (
         select(JourneyStep.step, JourneyStep.status, customers)

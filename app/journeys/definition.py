@@ -6,7 +6,7 @@ cycles and steps that nobody can reach, is checked in ``app.journeys.check``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
@@ -181,6 +181,27 @@ class Wait(_Step):
         return [("then", self.then), *([("timeout", self.timeout)] if self.timeout is not None else [])]
 
 
+class Strategy(_Step):
+    """What a strategy table says of the customer: ``then`` is the way of those whom a row answers.
+
+    A version that was submitted has the steps that the table meant instead (app/journeys/strategy.py).
+    ``hold_hours`` and ``held`` are those of the contacts of its rows.
+    """
+
+    do: Literal["strategy"]
+    table: Code
+    then: StepId
+    else_: Annotated[StepId, Field(alias="else")]
+    hold_hours: Annotated[int | float, Field(ge=0, le=MAX_HOURS), AfterValidator(_whole_seconds)] = 24
+    held: StepId | None = None
+
+    @property
+    def ways(self) -> list[tuple[str, str]]:
+        """The ways on."""
+        held = [("held", self.held)] if self.held is not None else []
+        return [("then", self.then), ("else", self.else_), *held]
+
+
 class Case(Strict):
     """Where those go whom a filter admits."""
 
@@ -283,6 +304,7 @@ STEPS: dict[str, type[_Step]] = {
     "contact": Contact,
     "wait": Wait,
     "branch": Branch,
+    "strategy": Strategy,
     "split": Split,
     "task": Task,
     "tag": TagStep,
@@ -300,6 +322,7 @@ Step = Annotated[
     Annotated[Contact, Tag("contact")]
     | Annotated[Wait, Tag("wait")]
     | Annotated[Branch, Tag("branch")]
+    | Annotated[Strategy, Tag("strategy")]
     | Annotated[Split, Tag("split")]
     | Annotated[Task, Tag("task")]
     | Annotated[TagStep, Tag("tag")]
@@ -329,8 +352,24 @@ class JourneyDef(_Named):
         """Return the definition as a configuration file states it, without defaults."""
         return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
+    def tables(self) -> dict[str, str]:
+        """Return the codes of the strategy tables that it names, by the ids of their steps."""
+        return {step.id: step.table for step in self.steps if isinstance(step, Strategy)}
+
     def filters(self) -> Iterator[tuple[str, Any]]:
         """Yield the filters of its branches, each with the id of the step."""
         for step in self.steps:
             if isinstance(step, Branch):
                 yield from ((step.id, case.when) for case in step.cases)
+
+
+def reachable(steps: Sequence[Any]) -> set[str]:
+    """Return the ids of the steps that somebody who starts at the first can come to."""
+    by_id = {step.id: step for step in steps}
+    reached, ahead = set[str](), [steps[0].id]
+    while ahead:
+        each = ahead.pop()
+        if each not in reached and each in by_id:
+            reached.add(each)
+            ahead += [to for _way, to in by_id[each].ways]
+    return reached

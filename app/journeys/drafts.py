@@ -24,7 +24,7 @@ class DraftChangedError(DomainError):
 
 def digest(version: JourneyVersion) -> str:
     """Return a text that changes with every edit of a draft."""
-    return digest_of(versions.journey_def(version))
+    return digest_of(versions.written_def(version))
 
 
 def digest_of(definition: JourneyDef) -> str:
@@ -57,7 +57,7 @@ def draft_of(journey: Journey, username: str) -> JourneyVersion:
     if newest.status == VersionStatus.DRAFT:
         return newest
     source = journey.active_version or newest
-    return versions.add_version(journey, versions.journey_def(source), username)
+    return versions.add_version(journey, versions.written_def(source), username)
 
 
 def save(version_id: int, definition: JourneyDef, username: str, *, seen: str) -> JourneyVersion:
@@ -74,7 +74,7 @@ def save(version_id: int, definition: JourneyDef, username: str, *, seen: str) -
         raise DraftChangedError(version)
     if definition.code != version.journey.code:
         raise FieldError("code", "The code of a journey can't be changed.")
-    if versions.journey_def(version) != definition:
+    if versions.written_def(version) != definition:
         version.spec = definition.as_json()
         version.edited_by = [*(name for name in version.edited_by if name != username), username]
         if version.journey.active_version is None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
-from app.journeys.definition import Branch, Contact, JourneyDef, Split, Wait
+from app.journeys.definition import Branch, Contact, JourneyDef, Split, Strategy, Wait
 from app.journeys.draw import Draw, threshold
 from app.segments.filter import AnsweredTest, ContactedTest, InteractionsTest, tests_of
 
@@ -102,6 +102,8 @@ class Plan:
                     key=draw.key(step.id, "split"),
                     thresholds=edges[:-1],
                 )
+            case Strategy():
+                raise ValueError("a strategy table is planned by the steps that it means")
         then = getattr(step, "then", None)
         return PlannedStep(step.id, step.do, step, (OVER if then is None else place[then],))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flask_babel import gettext as _
-from flask_babel import ngettext
+from flask_babel import lazy_gettext, ngettext
 from sqlalchemy import select
 
 from app import labels
@@ -28,14 +28,22 @@ from app.journeys.definition import (
     Reentry,
     SegmentTrigger,
     Split,
+    Strategy,
     TagStep,
     Task,
     Wait,
     Webhook,
 )
-from app.models import OutreachTemplate, Product, Rule, Segment, Tag, Target
+from app.journeys.strategy import NOTHING, RowDef, TableDef
+from app.models import OutreachTemplate, Product, Rule, Segment, StrategyTable, Tag, Target
 from app.segments.sentence import fact_sentence, filter_sentence, name_of
 
+#: to whom a row of a strategy table hands customers over
+HAND_TO: dict[str, Any] = {
+    "owner": lazy_gettext("the customer's owner"),
+    "branch": lazy_gettext("the people of the branch"),
+    "nobody": lazy_gettext("nobody"),
+}
 #: so many steps are told in the sentence of a whole journey
 MAX_TOLD = 30
 DEFAULT_HOLD_HOURS = 24
@@ -52,6 +60,7 @@ class Names:
     targets: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, FactDef] = field(default_factory=dict)
+    tables: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, kind: str, codes: Iterable[str]) -> str:
         """Return the names of codes of a kind as an enumeration."""
@@ -68,6 +77,7 @@ def read_names() -> Names:
         "products": Product,
         "targets": Target,
         "tags": Tag,
+        "tables": StrategyTable,
     }
     found: dict[str, Any] = {
         kind: dict(db.session.execute(select(model.code, model.name)).tuples().all())
@@ -148,6 +158,8 @@ def doing(step: Any, names: Names) -> str:
             return _waiting(step)
         case Branch():
             return _("Branch by conditions")
+        case Strategy(table=code):
+            return _strategy(step, names.of("tables", [code]))
         case Split():
             return _("Split at random")
         case Task(title=title, due_days=days):
@@ -161,6 +173,41 @@ def doing(step: Any, names: Names) -> str:
         case End():
             return _("End")
     return str(step)
+
+
+def _strategy(step: Strategy, name: str) -> str:
+    said = _("As the strategy table “%(table)s” says", table=name)
+    if step.hold_hours == DEFAULT_HOLD_HOURS:
+        return said
+    return _("%(contact)s (waits up to %(n)s hours for a full cap)", contact=said, n=step.hold_hours)
+
+
+def row_sentence(row: RowDef, names: Names) -> str:
+    """Describe a row of a strategy table: whom it answers, and what becomes of them."""
+    who = []
+    if row.segments:
+        who.append(_("segment %(segments)s", segments=names.of("segments", row.segments)))
+    if row.grades:
+        who.append(_("grade %(grades)s", grades=labels.enumerated(row.grades)))
+    if row.products:
+        who.append(_("product %(products)s", products=names.of("products", row.products)))
+    done = []
+    if row.template:
+        channel = labels.word(labels.OUTREACH_CHANNEL, row.channel)
+        template = names.of("templates", [row.template])
+        done.append(_("%(channel)s “%(template)s”", channel=channel, template=template))
+    if row.hand_to != NOTHING:
+        done.append(_("handed to %(whom)s", whom=labels.word(HAND_TO, row.hand_to)))
+    return _(
+        "%(who)s → %(done)s",
+        who=labels.enumerated(who) or _("everybody"),
+        done=labels.enumerated(done) or _("no contact"),
+    )
+
+
+def table_sentence(table: TableDef, names: Names) -> str:
+    """Describe the rows of a strategy table."""
+    return " ".join(f"({n}) {row_sentence(row, names)}" for n, row in enumerate(table.rows, 1))
 
 
 def _waiting(step: Wait) -> str:
@@ -198,6 +245,9 @@ def way_words(step: Any, names: Names) -> list[str]:
             return [_("bought"), _("nothing bought by then")]
         case Branch(cases=cases):
             return [*(filter_sentence(case.when, names.facts) for case in cases), _("otherwise")]
+        case Strategy():
+            words = [_("a row answers"), _("no row answers"), _("if it can't be made")]
+            return words[: len(step.ways)]
         case Split(parts=parts):
             return [f"{percent}%" for percent in parts.values()]
     return [""] * len(step.ways)

@@ -127,7 +127,10 @@ def digest(definition: JourneyDef) -> str:
 
 def is_of_former(row: JourneySimulation) -> bool:
     """Return whether the version was changed since it was simulated."""
-    return digest(journey_def(row.version)) != row.digest
+    try:
+        return digest(journey_def(row.version)) != row.digest
+    except DomainError:
+        return True
 
 
 def newest(version_id: int) -> JourneySimulation | None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 from sqlalchemy import select
 
+from app.errors import DomainError
 from app.extensions import db
-from app.journeys import canary, check, stops, typed, versions
+from app.journeys import canary, check, stops, strategy, strategy_tables, typed, versions
 from app.journeys.definition import JourneyDef
 from app.journeys.differences import changes
-from app.models import Journey, RuleStatus
+from app.journeys.strategy import Book
+from app.models import Journey, JourneyVersion, RuleStatus
 from app.rulesfile.kind import Kind
 from app.rulesfile.segments import named_in
 
@@ -42,7 +45,25 @@ def known_in(config: ConfigFile) -> check.Known:
         webhooks,
         named_in(config),
     )
-    return stored.extended(here)
+    return replace(stored.extended(here), strategies=_book(config, stored.strategies))
+
+
+def _book(config: ConfigFile, stored: Book) -> Book:
+    """Return the strategy tables that journeys may name, with what those name."""
+    if not config.strategy_tables:
+        return stored.extended(Book({}, _filters(config), _products(config)))
+    tables = {each.code: each for each in config.strategy_tables}
+    named = {code for table in tables.values() for row in table.rows for code in row.segments}
+    there = Book(tables, strategy_tables.read_segments(named), strategy_tables.read_rules())
+    return stored.extended(there).extended(Book({}, _filters(config), _products(config)))
+
+
+def _filters(config: ConfigFile) -> dict[str, Any]:
+    return {each.code: each.filter for each in config.segments}
+
+
+def _products(config: ConfigFile) -> dict[str, list[str]]:
+    return {each.code: each.products for each in config.rules}
 
 
 def _active() -> list[Journey]:
@@ -51,7 +72,23 @@ def _active() -> list[Journey]:
 
 
 def _read() -> list[JourneyDef]:
-    return [versions.journey_def(row.active_version) for row in _active() if row.active_version]
+    book = strategy_tables.read_book()
+    return [_stated(row.active_version, book) for row in _active() if row.active_version]
+
+
+def _stated(version: JourneyVersion, book: Book) -> JourneyDef:
+    """Return a version as people wrote it, if its strategy tables still mean what it does; else what it does.
+
+    Either lets the version that is in force do the same wherever the file is applied.
+    """
+    does, written = versions.stored_def(version), versions.written_def(version)
+    if written == does:
+        return does
+    try:
+        meant = strategy.unfold(written, book)
+    except DomainError:
+        return does
+    return written if meant.as_json() == does.as_json() else does
 
 
 def _dormant() -> Collection[str]:
@@ -76,7 +113,7 @@ def _apply(item: JourneyDef, user: str, overwrite: bool) -> None:
     elif not overwrite:
         return
     current = journey.active_version
-    if current is None or versions.journey_def(current) != item:
+    if current is None or _stated(current, strategy_tables.read_book()) != item:
         canary.publish(versions.add_version(journey, item, user), user)
     if journey.status == RuleStatus.PAUSED:
         stops.resume(journey, user)

@@ -13,6 +13,7 @@ from app.rulesfile.products import PRODUCTS
 from app.rulesfile.rules import RULES
 from app.rulesfile.schedules import SCHEDULES
 from app.rulesfile.segments import SEGMENTS
+from app.rulesfile.strategy_tables import STRATEGY_TABLES
 from app.rulesfile.tags import TAGS
 from app.rulesfile.templates import TEMPLATES
 
@@ -28,5 +29,6 @@ KINDS: tuple[Kind[Any], ...] = (
     TEMPLATES,
     RULES,
     SCHEDULES,
+    STRATEGY_TABLES,
     JOURNEYS,
 )

@@ -11,6 +11,7 @@ from pydantic import PrivateAttr, ValidationError
 from app.errors import DomainError
 from app.facts.definition import FactDef
 from app.journeys.definition import JourneyDef
+from app.journeys.strategy import TableDef
 from app.lib.strict import Strict
 from app.products.definition import ProductDef
 from app.rules.definition import InstitutionDef, RuleDef
@@ -46,6 +47,7 @@ class ConfigFile(Strict):
     templates: list[TemplateDef] = []
     rules: list[RuleDef] = []
     schedules: list[ScheduleDef] = []
+    strategy_tables: list[TableDef] = []
     journeys: list[JourneyDef] = []
     _places: dict[str, list[str]] = PrivateAttr(default_factory=dict)
 

@@ -55,6 +55,8 @@ def _attributes(segment: SegmentDef) -> list[dict[str, Any]]:
 
 
 def _codes(model: Any, ids: list[int]) -> list[str]:
+    if not ids:
+        return []
     known = dict(db.session.execute(select(model.id, model.code).where(model.id.in_(ids))).tuples().all())
     return [known.get(each, f"#{each}") for each in ids]
 

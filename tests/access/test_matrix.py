@@ -280,6 +280,21 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "can_delete": post("/journeyversionview/delete/{journey_draft}"),
         "can_submit": post("/journeyversionview/submit/{journey_draft}", reason="试点"),
     },
+    "StrategyTableView": crud(
+        "strategytableview",
+        "strategy_table",
+        {"name": "新表", "days": "30"},
+        {"name": "改表", "days": "7"},
+        free="free_strategy_table",
+    ),
+    "StrategyRowView": {
+        "can_list": get("/strategyrowview/list/"),
+        "can_add": post("/strategyrowview/add", table="{strategy_table}", template="", hand_to="owner"),
+        "can_edit": post("/strategyrowview/edit/{strategy_row_1}", template="", hand_to="branch", place="1"),
+        "can_delete": post("/strategyrowview/delete/{strategy_row_1}"),
+        "up": act("strategyrowview", "up", "strategy_row_2"),
+        "down": act("strategyrowview", "down", "strategy_row_1"),
+    },
     "EnrolmentView": {
         "can_list": get("/enrolmentview/list/"),
         "can_show": get("/enrolmentview/show/{enrolment_home}"),

@@ -60,6 +60,8 @@ from app.models import (
     ScheduleVersion,
     Segment,
     Staff,
+    StrategyRow,
+    StrategyTable,
     Suppression,
     Tag,
 )
@@ -280,6 +282,15 @@ def _journeys() -> dict[str, Any]:
         "journey": journey_of("J-1", "active", "active", "draft"),
         "free_journey": journey_of("J-2", "draft", "draft"),
     }
+    tables = {
+        "strategy_table": StrategyTable(code="ST-1", name="中文", updated_by="x"),
+        "free_strategy_table": StrategyTable(code="ST-2", name="线下活动", updated_by="x"),
+    }
+    for position, grade in enumerate("AB", 1):
+        row = StrategyRow(position=position, grades=[grade], hand_to="owner")
+        tables["strategy_table"].rows.append(row)
+        rows[f"strategy_row_{position}"] = row
+    rows |= tables
     journey_versions = rows["journey"].versions
     return {
         **rows,
@@ -413,7 +424,7 @@ def _lists() -> dict[str, Any]:
         "free_product": Product(code="DEP", name="存款", line="loan", updated_by="x"),
         "suppression": Suppression(phone_index="0" * 64, shown="139****0000", reason="投诉", created_by="x"),
         "segment": Segment(name="客群", definition={"statuses": ["active"]}, owner="me"),
-        "shared_segment": Segment(name="共享客群", definition={}, owner="somebody", shared=True),
+        "shared_segment": Segment(name="共享客群", definition={}, owner="somebody", shared=True, code="SG-1"),
         "foreign_segment": Segment(name="别人的", definition={}, owner="somebody"),
         "close_reason": CloseReason(name="暂无需求", position=10),
         "result": ContactResult(name="接通考虑中", name_en="Considering", next_days=3, position=10),

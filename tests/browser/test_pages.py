@@ -43,6 +43,8 @@ ROWS = {
     "JourneyView": "journey",
     "JourneyVersionView": "journey_draft",
     "JourneySimulationView": "simulation",
+    "StrategyTableView": "strategy_table",
+    "StrategyRowView": "strategy_row_1",
     "EnrolmentView": "enrolment_home",
     "HolidayView": "holiday",
     "PushView": "push",

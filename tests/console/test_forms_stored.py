@@ -126,6 +126,13 @@ def role(row: Role, bank: Bank) -> dict[str, Any]:
     return {"permissions": sorted(chosen), "access_reason": bank.reason() if row.name == "Helper" else ""}
 
 
+STRATEGY_ROW = {
+    "segments": ["SG-1"],
+    "grades": ["A"],
+    "products": ["LOAN-C"],
+    "template": "",
+    "hand_to": "branch",
+}
 FACT = {
     "code": "tier",
     "name": "等级",
@@ -268,6 +275,17 @@ FORMS = {
         "unused_template",
         template,
     ),
+    "StrategyTableView": Form(
+        {"name": "新表", "code": "ST-9", "days": "14", "description": "说明"},
+        {"name": "改表", "days": "7", "description": "另一说明"},
+        "strategy_table",
+    ),
+    "StrategyRowView": Form(
+        STRATEGY_ROW | {"table": "{free_strategy_table}", "place": "1"},
+        STRATEGY_ROW | {"grades": ["B", "C"], "place": "2"},
+        "strategy_row_1",
+        lambda row, bank: {"place": row.position},
+    ),
     "ForbiddenWordView": Form({"word": "稳赚", "note": "违规"}, {"word": "必赚", "note": "监管要求"}, "word"),
     "CloseReasonView": Form(
         {"name": "新原因", "position": "7", "active": "y", "refusal": "y"},
@@ -378,7 +396,7 @@ def _put_in(value: Any, ids: dict[str, Any]) -> Any:
         return sorted(_put_in(each, ids) for each in value)
     return (
         str(ids[value[1:-1]])
-        if re.fullmatch(r"\{(home|away|tag|free_tag|manager|close_reason)\}", value)
+        if re.fullmatch(r"\{(home|away|tag|free_tag|manager|close_reason|free_strategy_table)\}", value)
         else value
     )
 

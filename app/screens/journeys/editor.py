@@ -13,24 +13,25 @@ from flask_babel import gettext as _
 from pydantic import TypeAdapter
 from pydantic_core import from_json
 from sqlalchemy import select
-from sqlalchemy.orm import joinedload
+from sqlalchemy.orm import joinedload, selectinload
 
 from app import labels
 from app.access.people import name_of
 from app.errors import DomainError, FieldError
 from app.extensions import db
 from app.facts.conditions import FactTest
-from app.journeys import check, differences, drafts, presets, typed
+from app.journeys import check, differences, drafts, presets, strategy_tables, typed
 from app.journeys.definition import JourneyDef
-from app.journeys.sentence import doing, journey_sentence, way_words
+from app.journeys.sentence import doing, journey_sentence, row_sentence, way_words
 from app.journeys.typed import Problem, Typed
-from app.journeys.versions import journey_def
+from app.journeys.versions import written_def
 from app.models import (
     Journey,
     JourneyVersion,
     OutreachTemplate,
     OutreachTemplateVersion,
     Segment,
+    StrategyTable,
     Target,
 )
 from app.screens.journeys import page as pages
@@ -199,7 +200,7 @@ def refusal(error: DomainError) -> list[dict[str, Any]]:
 
 def conflict(version: JourneyVersion, yours: JourneyDef) -> dict[str, Any]:
     """Return what the second of two users is told: who saved when, and what differs."""
-    theirs = journey_def(version)
+    theirs = written_def(version)
     saved_at = labels.local(version.updated_at)
     return {
         "text": _(
@@ -229,12 +230,13 @@ def page(journey: dict[str, Any], version: JourneyVersion | None, chosen: str = 
         "names": names(),
         "kinds": KIND,
         "texts": _texts(),
+        "tables": _tables(),
         "dates": _dates(),
         "choices": {
             "segments": _coded(Segment, Segment.shared),
             "targets": _coded(Target, Target.kind == "webhook"),
         },
-        "taken": sorted({step["id"] for each in _versions(version) for step in each.spec["steps"]}),
+        "taken": sorted({step["id"] for each in _versions(version) for step in _steps(each)}),
         "urls": {
             "wording": url_for("JourneyVersionView.wording"),
             "find": url_for("JourneyVersionView.find"),
@@ -244,6 +246,10 @@ def page(journey: dict[str, Any], version: JourneyVersion | None, chosen: str = 
         },
         "seen": drafts.digest(version) if version else "",
     }
+
+
+def _steps(version: JourneyVersion) -> list[Any]:
+    return [*version.spec["steps"], *(version.written["steps"] if version.written else [])]
 
 
 def _versions(version: JourneyVersion | None) -> list[JourneyVersion]:
@@ -260,6 +266,20 @@ def _coded(model: Any, criterion: Any) -> list[tuple[str, str]]:
     """Return the rows of a table with code and name as choices."""
     query = select(model.code, model.name).where(criterion, model.code != "").order_by(model.name)
     return list(db.session.execute(query).tuples())
+
+
+def _tables() -> list[dict[str, Any]]:
+    """Return the strategy tables, each with its rows in words."""
+    query = select(StrategyTable).options(selectinload(StrategyTable.rows)).order_by(StrategyTable.name)
+    return [
+        {
+            "code": each.code,
+            "name": each.name,
+            "url": url_for("StrategyTableView.show", pk=each.id),
+            "rows": [row_sentence(strategy_tables.row_def(row), pages.names()) for row in each.rows],
+        }
+        for each in db.session.scalars(query)
+    ]
 
 
 def _dates() -> list[tuple[str, str]]:

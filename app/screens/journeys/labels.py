@@ -26,6 +26,7 @@ KIND: dict[str, Any] = {
     "call": lazy_gettext("Outbound call"),
     "wait": lazy_gettext("Wait"),
     "branch": lazy_gettext("Branching"),
+    "strategy": lazy_gettext("Strategy table"),
     "split": lazy_gettext("Random split"),
     "task": lazy_gettext("Task"),
     "tag": lazy_gettext("Tags"),

@@ -26,7 +26,7 @@ from app.journeys.sentence import (
     trigger_sentence,
     way_words,
 )
-from app.journeys.versions import journey_def
+from app.journeys.versions import stored_def
 from app.lib.deadline import DeadlineExceeded
 from app.models import (
     EnrolmentStatus,
@@ -57,7 +57,7 @@ def shown_version(journey: Journey) -> JourneyVersion:
 
 def trigger(journey: Journey) -> str:
     """Return in words who enters."""
-    return trigger_sentence(journey_def(shown_version(journey)).trigger, names())
+    return trigger_sentence(stored_def(shown_version(journey)).trigger, names())
 
 
 def sentence(journey: Journey) -> str:
@@ -67,7 +67,7 @@ def sentence(journey: Journey) -> str:
 
 def version_head(version: JourneyVersion) -> str:
     """Return in words who enters a version and what ends it early."""
-    journey = journey_def(version)
+    journey = stored_def(version)
     return _("; ").join(head_sentences(journey.trigger, journey.reentry, journey.goal, names()))
 
 
@@ -130,7 +130,7 @@ class Stop:
 
 def stops(version: JourneyVersion) -> dict[str, Any]:
     """Return the steps of a version with their numbers; without numbers when counting takes too long."""
-    steps = journey_def(version).steps
+    steps = stored_def(version).steps
     try:
         found, late = counts.of_steps(g.user, version), False
     except DeadlineExceeded:
@@ -208,7 +208,7 @@ def here(row: JourneyEnrolment) -> str:
 
 def step_words(version: JourneyVersion, step_id: str) -> str:
     """Return the number of a step and what it does."""
-    for number, step in enumerate(journey_def(version).steps, 1):
+    for number, step in enumerate(stored_def(version).steps, 1):
         if step.id == step_id:
             return f"{number} · {doing(step, names())}"
     return step_id
@@ -217,7 +217,7 @@ def step_words(version: JourneyVersion, step_id: str) -> str:
 def path(row: JourneyEnrolment) -> list[dict[str, Any]]:
     """Return the steps that a customer came to, in their order."""
     query = select(JourneyStep).where(JourneyStep.enrolment_id == row.id).order_by(JourneyStep.number)
-    steps = {step.id: step for step in journey_def(row.version).steps}
+    steps = {step.id: step for step in stored_def(row.version).steps}
     return [
         {
             "text": step_words(row.version, each.step),

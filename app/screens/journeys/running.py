@@ -218,6 +218,11 @@ class PutsInForce(SubmitsVersions):
         """Submit the version, with what becomes of those under way, for a second person's approval."""
         view: Any = self
         item = view._row(pk)
+        try:
+            journey_def(item)
+        except DomainError as error:
+            flash(error.text(), "danger")
+            return redirect(url_for(".show", pk=pk))
         sources = moves.sources(item)
         form = _form(item, sources, tried=True)
         title = _("Submit %(version)s for approval", version=str(item))

@@ -19,14 +19,14 @@ from app.console.access import may, me
 from app.console.table import Link
 from app.console.urls import list_url
 from app.console.view import ConsoleView
-from app.console.widgets import JourneyPathWidget, JourneyStepsWidget
+from app.console.widgets import JourneyPathWidget, JourneyStepsWidget, NoteWidget
 from app.errors import DomainError
 from app.extensions import db
 from app.journeys import approval, drafts, presets
 from app.journeys.definition import JourneyDef
-from app.journeys.versions import journey_def
+from app.journeys.versions import written_def
 from app.models import Journey, JourneyEnrolment, JourneyVersion
-from app.screens.journeys import editor, page
+from app.screens.journeys import editor, page, strategy_page
 from app.screens.journeys.filters import AtStep, ByCustomer
 from app.screens.journeys.labels import ENROLMENT
 from app.screens.journeys.running import PutsInForce, StandsStill, notes
@@ -64,6 +64,7 @@ class JourneyVersionView(StartsSimulations, PutsInForce, ConsoleView):
     computed = {
         "head": page.version_head,
         "difference": page.difference,
+        "tables": strategy_page.tables,
     }
     base_permissions = ["can_list", "can_show", "can_edit", "can_delete", "can_submit", "can_simulate"]
     about = lazy_gettext("All versions of the journeys: drafts, submitted, in force and former ones.")
@@ -78,12 +79,13 @@ class JourneyVersionView(StartsSimulations, PutsInForce, ConsoleView):
     search_columns = ["journey", "status"]
     filter_choices = {"status": labels.VERSION_STATUS}
     show_columns = [
-        *("journey", "number", "status", "head", "difference"),
+        *("journey", "number", "status", "head", "tables", "difference"),
         *("created_by", "created_at", "activated_by", "activated_at"),
     ]
     label_columns = version_views.WORDS | {
         "journey": lazy_gettext("Journey"),
         "head": lazy_gettext("Meaning"),
+        "tables": lazy_gettext("Strategy tables"),
         "difference": lazy_gettext("Changes from the version in force"),
     }
     formatters_columns = version_views.FORMATS | {"head": formats.clip}
@@ -94,8 +96,12 @@ class JourneyVersionView(StartsSimulations, PutsInForce, ConsoleView):
         return [*self.submit_links(item), *around, *customer_links(version=item.id)]
 
     def hidden_columns(self, item: JourneyVersion) -> tuple[str, ...]:
-        """Return the difference where there is none: of the version in force, or when none is."""
-        return ("difference",) if item.journey.active_version in (None, item) else ()
+        """Return the difference where there is none, and strategy tables if there are none.
+
+        There is no difference of the version in force, or when none is.
+        """
+        same = ("difference",) if item.journey.active_version in (None, item) else ()
+        return (*same, *(() if written_def(item).tables() else ("tables",)))
 
     def remove(self, item: JourneyVersion) -> None:
         """Delete a draft, and the journey with its only version."""
@@ -106,7 +112,7 @@ class JourneyVersionView(StartsSimulations, PutsInForce, ConsoleView):
 
     def _get_show_widget(self, pk: Any, item: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         shown: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)
-        widgets = steps_widgets(item) | {"above": notes(item.journey)}
+        widgets = steps_widgets(item) | {"above": [*notes(item.journey), *strategy_notes(item)]}
         return shown | widgets | {"more": [*widgets["more"], *self.simulated(item)]}
 
     @expose("/edit/<row_id:pk>", methods=["GET", "POST"])
@@ -118,7 +124,7 @@ class JourneyVersionView(StartsSimulations, PutsInForce, ConsoleView):
             seen = request.form.get("seen", "")
             return _saved(lambda definition: drafts.save(item.id, definition, me(), seen=seen))
         self._refuse_if_locked(item)
-        content = editor.page(editor.for_editor(journey_def(item).as_json()), item)
+        content = editor.page(editor.for_editor(written_def(item).as_json()), item)
         title = _("Edit %(version)s", version=str(item))
         return self.render_template("journeys/editor.html", title=title, **content)
 
@@ -151,6 +157,12 @@ def steps_widgets(version: JourneyVersion) -> dict[str, Any]:
     """Return the widgets of a page that shows the steps of a version."""
     widget = JourneyStepsWidget(url=url_for("JourneyVersionView.steps", pk=version.id))
     return {"more": [widget], "scripts": ["journey_shown"]}
+
+
+def strategy_notes(version: JourneyVersion) -> list[NoteWidget]:
+    """Return the note that a strategy table of the version in force was changed since."""
+    note = strategy_page.note(version) if version.journey.active_version_id == version.id else None
+    return [NoteWidget(text=note)] if note else []
 
 
 def customer_links(**filters: Any) -> list[Link]:
@@ -245,7 +257,8 @@ class JourneyView(StandsStill, ConsoleView):
 
     def _get_show_widget(self, pk: Any, item: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         shown: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)
-        return shown | steps_widgets(page.shown_version(item)) | {"above": notes(item)}
+        version = page.shown_version(item)
+        return shown | steps_widgets(version) | {"above": [*notes(item), *strategy_notes(version)]}
 
     def remove(self, item: Any) -> None:
         """Delete the journey. Raises DomainError when customers entered it, or it was in force."""

@@ -14,6 +14,7 @@ import { Picker } from "./picker.js";
  *   words: Record<string, string>,
  *   kinds: Record<string, string>,
  *   texts: Record<string, {code: string, name: string, body: string, url: string}[]>,
+ *   tables: {code: string, name: string, url: string, rows: string[]}[],
  *   names: Record<string, Record<string, string>>,
  *   find: string,
  *   steps: () => Step[],
@@ -171,6 +172,7 @@ export class Card {
     const { step } = this;
     this.body.replaceChildren(copied(`body-${step.do}`));
     if (step.do === "contact") this.fillTexts();
+    if (step.do === "strategy") this.fillTables();
     for (const control of /** @type {Control[]} */ (all("[data-field]", this.body))) this.bind(control);
     if (step.do === "wait") this.fillWait();
     if (step.do === "branch") this.fillCases();
@@ -203,6 +205,7 @@ export class Card {
       this.step[name] = read(control);
       if (name === "until") this.changeUntil();
       if (name === "template") this.showText();
+      if (name === "table") this.showTable();
     };
     control.addEventListener("input", changed);
     control.addEventListener("change", changed);
@@ -228,6 +231,28 @@ export class Card {
     const found = this.editor.texts[this.step.channel].find(({ code }) => code === this.step.template);
     const link = found && make("a", { href: found.url, target: "_blank", textContent: this.editor.words.text_of });
     one("[data-part=body]", this.body).replaceChildren(...(found && link ? [link, ` ${found.body}`] : []));
+  }
+
+  fillTables() {
+    const { words, tables } = this.editor;
+    const { table } = this.step;
+    const select = one("[data-field=table]", this.body);
+    select.replaceChildren(
+      make("option", { value: "", textContent: tables.length ? words.choose : words.no_table }),
+      ...tables.map(({ code, name }) => make("option", { value: code, textContent: name })),
+    );
+    if (table && !tables.some(({ code }) => code === table)) {
+      select.append(make("option", { value: table, textContent: filled(words.gone, { code: table }) }));
+    }
+    this.showTable();
+  }
+
+  /** The rows of the chosen table in words, and the way to its page. */
+  showTable() {
+    const found = this.editor.tables.find(({ code }) => code === this.step.table);
+    const link = found && make("a", { href: found.url, target: "_blank", textContent: this.editor.words.table_of });
+    const lines = (found?.rows ?? []).map((text) => make("li", { textContent: text }));
+    one("[data-part=table]", this.body).replaceChildren(...(link ? [link, make("ol", {}, ...lines)] : []));
   }
 
   fillWait() {

@@ -136,6 +136,7 @@ const shared = {
   words: say,
   kinds,
   texts: start.texts,
+  tables: start.tables,
   names: start.names,
   find: start.urls.find,
   steps: () => steps,

@@ -12,6 +12,7 @@ export const KINDS = {
   call: "call",
   wait: "wait",
   branch: "ask",
+  strategy: "table",
   split: "split",
   task: "task",
   tag: "tag",
@@ -40,6 +41,9 @@ export function waysOf(step) {
     );
     return [...cases, way(step, "else")];
   }
+  if (step.do === "strategy") {
+    return [way(step, "then"), way(step, "else"), ...(step.held ? [way(step, "held")] : [])];
+  }
   if (step.do === "split") {
     return step.parts.map((/** @type {[string, number]} */ part, /** @type {number} */ place) =>
       way(part, 0, `parts.${place}`),
@@ -51,7 +55,7 @@ export function waysOf(step) {
 }
 
 /** The way that is continued by what is added after a step: the usual one, or the last of several. @param {Step} step */
-const mainWay = (step) => (step.do === "contact" ? waysOf(step)[0] : waysOf(step).at(-1));
+const mainWay = (step) => waysOf(step).at(["contact", "strategy"].includes(step.do) ? 0 : -1);
 
 /** An id that no step has or had. @param {string} kind @param {Set<string>} taken */
 export function freeId(kind, taken) {
@@ -67,6 +71,7 @@ export function madeStep(kind, id, to) {
   if (kind === "sms" || kind === "call") return { id, do: "contact", channel: kind, template: "", then: to };
   if (kind === "wait") return { id, do: "wait", days: 1, then: to };
   if (kind === "branch") return { id, do: "branch", cases: [{ rows: [{}], then: to }], else: to };
+  if (kind === "strategy") return { id, do: "strategy", table: "", then: to, else: to };
   if (kind === "split") {
     return {
       id,
