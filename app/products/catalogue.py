@@ -9,7 +9,17 @@ from sqlalchemy.dialects.postgresql import JSONPATH
 
 from app.errors import DomainError
 from app.extensions import db
-from app.models import OutreachTemplate, Product, Rule, RuleStatus, RuleVersion, Segment, VersionStatus
+from app.models import (
+    OutreachTemplate,
+    Product,
+    Rule,
+    RuleStatus,
+    RuleVersion,
+    Segment,
+    StrategyRow,
+    StrategyTable,
+    VersionStatus,
+)
 from app.products.definition import ProductDef, check_names, product_def
 
 _BINDING = (VersionStatus.SUBMITTED, VersionStatus.ACTIVE)
@@ -54,7 +64,10 @@ def delete(row: Product) -> None:
 
 
 def used_by(code: str) -> list[str]:
-    """Return the codes of templates, segments, and rules in any version (it made hits), that name it."""
+    """Return the codes of what names a product: templates, segments, strategy tables, rules in any version.
+
+    Former versions of rules made hits.
+    """
     rules = (
         select(Rule.code)
         .join(RuleVersion, RuleVersion.rule_id == Rule.id)
@@ -62,12 +75,17 @@ def used_by(code: str) -> list[str]:
     )
     templates = select(OutreachTemplate.code).where(literal(code) == any_(OutreachTemplate.products))
     segments = select(Segment.code).where(_tests(Segment.definition, code))
+    tables = (
+        select(StrategyTable.code)
+        .join(StrategyRow, StrategyRow.table_id == StrategyTable.id)
+        .where(literal(code) == any_(StrategyRow.products))
+    )
     filters = (
         select(Rule.code)
         .join(RuleVersion, RuleVersion.rule_id == Rule.id)
         .where(RuleVersion.status.in_(_BINDING), _tests(RuleVersion.lead_filter, code))
     )
-    return sorted(db.session.scalars(union(rules, templates, segments, filters)))
+    return sorted(db.session.scalars(union(rules, templates, segments, tables, filters)))
 
 
 def _tests(definition: Any, code: str) -> Any:

@@ -175,6 +175,37 @@ def test_a_refused_save_loses_nothing_and_leads_to_its_fields(visit: Visit, worl
     expect(said(window, 2)).to_contain_text("近 7 天接听过电话 → 4")
 
 
+def test_a_strategy_table_is_chosen_with_its_rows_in_view(
+    visit: Visit, world: World, session: Session
+) -> None:
+    window = visit("Manager")
+    window.open("/journeyview/add")
+    page, keys = window.page, window.page.keyboard
+    page.get_by_label("名称").fill("按表")
+    add(window, 0, "决策表")
+    expect(page.locator(".step-body [data-field=table]")).to_be_focused()
+    expect(page.locator("[data-problem=table]")).to_contain_text("此项必填")
+    keys.press("ArrowDown")
+    rows = page.locator(".table-rows li")
+    expect(rows).to_have_text(["等级 A → 交给客户负责人", "等级 B → 交给客户负责人"])
+    expect(said(window, 0)).to_contain_text("按决策表“中文”处理")
+    expect(said(window, 0)).to_contain_text("有对应行 → 2 · 没有对应行 → 2")
+    expect(page.locator("#meaning")).to_contain_text("按决策表“中文”处理")
+    page.locator("[data-way=else] .kind-menu summary").press("Enter")
+    page.locator("[data-way=else] .kind-menu").get_by_role("button", name="任务").press("Enter")
+    keys.type("回访")
+    expect(said(window, 0)).to_contain_text("没有对应行 → 2")
+    expect(page.locator(".box-strategy")).to_have_count(1)
+    page.get_by_role("button", name="保存草稿").press("Enter")
+    page.wait_for_url("**/journeyversionview/show/**")
+    (step, *_others) = (
+        session.scalars(select(JourneyVersion).order_by(JourneyVersion.id.desc()).limit(1))
+        .one()
+        .spec["steps"]
+    )
+    assert step == {"id": "table1", "do": "strategy", "table": "ST-1", "then": "end", "else": "task1"}
+
+
 @pytest.mark.parametrize(("language", "width"), [("zh", 390), ("en", 1280)])
 def test_the_editor_is_sound_while_it_is_used(visit: Visit, world: World, language: str, width: int) -> None:
     window = visit("Admin", language=language, width=width)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -72,6 +73,13 @@ def test_a_product_that_a_rule_names_stays(cli: Any, tmp_path: Path, login: Any,
     loan, deposit = session.scalars(select(Product).order_by(Product.id))
     refused = manager.submit(f"/productview/delete/{loan.id}", {}, follow_redirects=True)
     assert "“消费贷” is used by R-1" in refused.text
+    table = {"code": "ST-1", "name": "表", "rows": [{"products": [deposit.code], "hand_to": "owner"}]}
+    path.write_text(yaml.safe_dump({"strategy_tables": [table]}), "utf-8")
+    assert cli("config", "apply", path).exit_code == 0
+    refused = manager.submit(f"/productview/delete/{deposit.id}", {}, follow_redirects=True)
+    assert "is used by ST-1" in refused.text
+    path.write_text(yaml.safe_dump({"strategy_tables": [table | {"rows": []}]}), "utf-8")
+    assert cli("config", "apply", path).exit_code == 0
     manager.submit(f"/productview/delete/{deposit.id}", {})
     assert session.scalars(select(Product.code)).all() == ["LOAN-C"]
 

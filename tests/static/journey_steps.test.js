@@ -39,6 +39,17 @@ test("a branch that is added has all its ways to the next step", () => {
   assert.deepEqual([ways(steps).ask1, ways(steps).sms2], [["sms2", "call1"], ["call1"]]);
 });
 
+test("what is added after a strategy table is for those whom a row answers", () => {
+  const steps = chain();
+  insert(steps, 0, madeStep("strategy", "table1", ""));
+  insert(steps, 1, madeStep("task", "task1", ""));
+  assert.deepEqual([ways(steps).table1, ways(steps).task1], [["task1", "wait1"], ["wait1"]]);
+  steps[1].held = "end";
+  assert.deepEqual(ways(steps).table1, ["task1", "wait1", "end"]);
+  remove(steps, 1);
+  assert.deepEqual(ways(steps).sms1, ["task1"]);
+});
+
 test("two steps of a chain change places in what happens", () => {
   const steps = chain();
   moveUp(steps, 1);
