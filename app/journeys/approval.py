@@ -60,7 +60,7 @@ def changes(version: JourneyVersion) -> list[Change]:
     except DomainError:
         new = versions.stored_def(version)
     found = differences.changes(old, new)
-    return [*found, *_tables(version)] if found else []
+    return [*_tables(version), *found] if found else []
 
 
 def _tables(version: JourneyVersion) -> list[Change]:

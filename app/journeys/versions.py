@@ -8,7 +8,7 @@ from app.approvals.versions import next_number, put_in_force
 from app.errors import DomainError
 from app.extensions import db
 from app.journeys.definition import JourneyDef
-from app.journeys.strategy import unfold
+from app.journeys.strategy import Book, unfold
 from app.journeys.strategy_tables import read_book
 from app.models import Journey, JourneyVersion, RuleStatus
 
@@ -65,12 +65,15 @@ def unsettle(version: JourneyVersion) -> None:
         version.spec, version.written = version.written, None
 
 
-def has_other_tables(version: JourneyVersion) -> bool:
-    """Return whether the strategy tables of a settled version would mean something else now."""
+def has_other_tables(version: JourneyVersion, book: Book | None = None) -> bool:
+    """Return whether the strategy tables of a settled version would mean something else now.
+
+    ``book`` is read unless given.
+    """
     if version.written is None:
         return False
     try:
-        return unfold(written_def(version), read_book()).as_json() != version.spec
+        return unfold(written_def(version), book or read_book()).as_json() != version.spec
     except DomainError:
         return True
 

@@ -28,6 +28,7 @@ from app.console.theme import themes
 from app.effect.labels import STAGE
 from app.errors import Said
 from app.extensions import db
+from app.journeys.sentence import HAND_TO
 from app.lib.row_id import row_id
 from app.models import ChangeLog, Lead, Staff, UserName
 from app.outreach import http_gateway
@@ -125,6 +126,7 @@ OBJECT = {
     "schedule": lazy_gettext("Schedule"),
     "schedule_shortcut": lazy_gettext("Saved timing"),
     "schedule_version": lazy_gettext("Schedule version"),
+    "strategy_row": lazy_gettext("Row of a strategy table"),
     "subject_request": lazy_gettext("Customer data request"),
     "work_setting": lazy_gettext("Hit follow-up settings"),
 }
@@ -527,6 +529,8 @@ WORDS: dict[str, Any] = {
     "log_correction.status": labels.RUN_STATUS,
     "outreach.gateway": labels.GATEWAY,
     "push.outcome": OUTCOME,
+    "strategy_row.channel": {**labels.OUTREACH_CHANNEL, "none": lazy_gettext("no contact")},
+    "strategy_row.hand_to": HAND_TO,
     "suppression.reason": REASON,
     "tag.colour": COLOUR,
     "outreach_batch.gateway": labels.GATEWAY,

@@ -21,6 +21,8 @@ from app.models import JourneyVersion, StrategyRow, StrategyTable
 from app.screens.journeys import page
 from app.screens.journeys.labels import KIND
 
+#: with more lines, which row answers whom is folded
+MANY_LINES = 60
 #: so many overlaps stand on the page before the rest is folded
 MANY = 10
 
@@ -141,7 +143,8 @@ def users(table: StrategyTable) -> Markup | str:
 
 def _user(version: JourneyVersion) -> Markup:
     status = formats.tag(labels.VERSION_STATUS, "version")(version.status)
-    note = _remark("warn", _("has the table as it was before")) if versions.has_other_tables(version) else ""
+    former = versions.has_other_tables(version, known().strategies)
+    note = _remark("warn", _("has the table as it was before")) if former else ""
     return Markup("{} {} {}").format(linked(version, str(version)), status, note)
 
 
@@ -170,7 +173,8 @@ def _table_links(version: JourneyVersion) -> list[Markup]:
 def coverage(table: StrategyTable) -> dict[str, Any]:
     """Return what the part of the page says about gaps, overlaps and who answers whom."""
     found = shown(table)
-    lines = [_overlap(each) for each in found.overlaps]
+    told = set(found.unreached)
+    lines = [_overlap(each) for each in found.overlaps if each.second not in told]
     return {
         "faults": found.faults.get(0, []) if table.rows else [],
         "verdict": _verdict(found),
@@ -180,6 +184,7 @@ def coverage(table: StrategyTable) -> dict[str, Any]:
         "overlaps": lines[:MANY],
         "more_overlaps": lines[MANY:],
         "blocks": _blocks(table, found.coverage),
+        "most_lines": MANY_LINES,
         "grades": GRADES,
     }
 

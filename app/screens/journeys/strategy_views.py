@@ -91,6 +91,7 @@ class StrategyRowView(ConsoleView):
         "remarks": lazy_gettext("Remark"),
         "channel": lazy_gettext("Channel"),
         "hand_to": lazy_gettext("Handed to"),
+        "template": lazy_gettext("Template"),
     }
     validators_columns = {"table": [DataRequired()]}
     edit_form_extra_fields = {
