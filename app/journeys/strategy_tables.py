@@ -94,40 +94,41 @@ def _row(row: RowDef, place: int) -> StrategyRow:
 
 
 def put(row: StrategyRow, place: int | None, username: str) -> None:
-    """Put a new or changed row at a place of its table, at the end by default. Flushes.
+    """Store a new or changed row at a place of its table, at the end by default. Flushes.
 
     Raises FieldError for a table that is full.
     """
+    row.position = row.position or 0
     db.session.add(row)
-    table = _locked(row.table)
-    others = [each for each in table.rows if each is not row]
+    others = [each for each in _rows(row.table) if each is not row]
     if len(others) >= MAX_ROWS:
         raise FieldError("place", "A strategy table has at most %(n)s rows.", n=MAX_ROWS)
     at = len(others) if place is None else min(place - 1, len(others))
     _number([*others[:at], row, *others[at:]])
-    touch(table, username)
+    touch(row.table, username)
 
 
 def shift(row: StrategyRow, by: int, username: str) -> None:
     """Move a row up or down, as far as there are others. Flushes."""
-    rows = _locked(row.table).rows
-    place = rows.index(row) + 1
+    place = _rows(row.table).index(row) + 1
     put(row, max(1, place + by), username)
 
 
 def take_out(row: StrategyRow, username: str) -> None:
     """Delete a row. Flushes."""
-    table = _locked(row.table)
-    table.rows.remove(row)
-    _number(table.rows)
+    table = row.table
+    db.session.delete(row)
+    _number(_rows(table))
     touch(table, username)
 
 
-def _locked(table: StrategyTable) -> StrategyTable:
-    """Return a table whose rows nobody else changes until the transaction ends."""
-    with db.session.no_autoflush:
-        db.session.execute(select(StrategyTable.id).where(StrategyTable.id == table.id).with_for_update())
-    return table
+def _rows(table: StrategyTable) -> list[StrategyRow]:
+    """Return the rows of a table as they are stored. Nobody else changes them until the transaction ends."""
+    db.session.flush()
+    db.session.execute(select(StrategyTable.id).where(StrategyTable.id == table.id).with_for_update())
+    query = select(StrategyRow).where(StrategyRow.table_id == table.id)
+    ordered = query.order_by(StrategyRow.position, StrategyRow.id)
+    return list(db.session.scalars(ordered.execution_options(populate_existing=True)))
 
 
 def _number(rows: Sequence[StrategyRow]) -> None:

@@ -185,4 +185,4 @@ def _placed(raw: Any, detail: Any) -> tuple[str | None, str]:
     return step, ": ".join(filter(None, (place, message.removeprefix("Value error, "))))
 
 
-_MISSING = {"else": "a branch needs a way for everybody else"}
+_MISSING = {"else": "there has to be a way for everybody else"}

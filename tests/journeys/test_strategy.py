@@ -16,12 +16,15 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.extensions import db
+from app.journeys import drafts
+from app.journeys.definition import JourneyDef
 from app.journeys.strategy import Book, RowDef, TableDef, condition
 from app.journeys.strategy_coverage import GRADES, NO_HIT, Cell, Coverage
 from app.models import JourneyVersion
 from tests.journeys.bank import Bank, compare, populate
 from tests.journeys.support import AROUND, RICH, journey, sms, wait
-from tests.journeys.test_past import RULES, on
+from tests.journeys.test_past import RULES, at, on
 
 Run = Callable[[Any], tuple[int, dict[str, Any]]]
 RULE = AROUND["rules"][0]
@@ -217,6 +220,21 @@ def test_a_row_for_everybody_ends_the_table(bank: Bank, session: Session) -> Non
     assert (first["id"], first["do"], first["template"]) == ("ask", "contact", "T-CALL")
 
 
+def test_a_contact_has_the_same_id_whatever_its_row(bank: Bank, session: Session) -> None:
+    code = f"T.{'9' * 62}"
+    templates = [*BANK["templates"], {"code": code, "name": "长", "channel": "sms", "text": "您好"}]
+    rows = [VIP, {"grades": ["C"], **SMS, "template": code, "hand_to": "branch"}, {"grades": ["D"], **SMS}]
+    long = {**STEP, "id": "x" * 32}
+    found = []
+    for order in (rows, [rows[2], rows[0], rows[1]]):
+        around = {**BANK, "templates": templates, "strategy_tables": [table(*order)]}
+        bank.apply(**around, journeys=[journey(long, wait("wait"))])
+        steps = versions(session)[-1].spec["steps"]
+        found.append({each["template"]: each["id"] for each in steps if each["do"] == "contact"})
+    assert found[0] == found[1]
+    assert len({*found[0].values()}) == 3
+
+
 def test_many_rows_are_branches_one_behind_the_other(bank: Bank, session: Session) -> None:
     rows = [{**SMS, "grades": ["A"]}] * 50
     bank.apply(**BANK, strategy_tables=[table(*rows)], journeys=[BY_TABLE])
@@ -257,6 +275,32 @@ def test_what_happens_by_a_table_is_what_the_simulation_shows(bank: Bank) -> Non
     assert {row[1] for row in shown} >= {"ask-call-T-CALL-owner", "ask-sms-T-LOAN-branch", "ask-hand-owner"}
     contacts = [row for row in shown if "-T-" in row[1] or row[1] == "sms"]
     assert bank.messages() == sum(row[4] == "done" for row in contacts) > 0
+
+
+def test_a_draft_is_simulated_by_what_its_table_says_now(bank: Bank) -> None:
+    bank.apply(**BANK, strategy_tables=[TABLE])
+    with bank.app.app_context():
+        drafts.create(JourneyDef.model_validate(BY_TABLE), "maker")
+        db.session.commit()
+    bank.last = on(3)
+    for number, grade in enumerate("ABCD"):
+        bank.hit(bank.customer(number), on(0), grade=grade, created_at=at(on(1), 6))
+    bank.live()
+    bank.move(at(on(4), 3))
+    shown, rows = bank.simulate("--version", "1")
+    assert {id_: each["entered"] for id_, each in shown["steps"].items() if each["entered"]} == {
+        "ask": 4,
+        "ask-sms-T-LOAN": 1,
+        "wait": 2,
+        "end": 4,
+    }
+    assert [(row[0], row[5]) for row in rows if row[1] == "ask"] == [
+        *(("L0000", "case 4"), ("L0001", "else"), ("L0002", "case 3"), ("L0003", "else"))
+    ]
+    bank.apply(strategy_tables=[table({"grades": ["B"], "hand_to": "branch"})])
+    shown, _rows = bank.simulate("--version", "1")
+    assert [*shown["steps"]] == ["ask", "ask-hand-branch", "wait", "end"]
+    assert shown["steps"]["wait"]["entered"] == 1
 
 
 # -- what a table answers ------------------------------------------------------------------------------

@@ -157,7 +157,10 @@ def note(version: JourneyVersion) -> Markup | None:
     """Return the note on the page of a version in force whose strategy tables have changed since."""
     if not versions.has_other_tables(version):
         return None
-    said = _("A strategy table of this version was changed since; the next version will have the change:")
+    said = _(
+        "A strategy table of this version, or what it names, was changed since. The next version will have "
+        "the change:"
+    )
     return Markup("{} {}").format(said, Markup(", ").join(_table_links(version)))
 
 

@@ -195,7 +195,7 @@ def test_a_draft_keeps_the_table_and_the_version_has_what_it_meant(
     assert [each["id"] for each in version.spec["steps"]] == ["ask", "ask-sms-T-LOAN", "wait", "end"]
     key = ready.session.scalars(select(Journey.id)).one()
     for path in (f"/journeyversionview/show/{version.id}", f"/journeyview/show/{key}"):
-        assert "本版本所用的决策表此后有改动" in manager.get(path).text
+        assert "本版本所用的决策表或表中所列客群、产品此后有改动" in manager.get(path).text
     assert "仍是改动前的表" in manager.get(f"/strategytableview/show/{the_table(ready).id}").text
     ready.apply(strategy_tables=[table({**SMS, "grades": ["A"]})])
     assert "此后有改动" not in manager.get(f"/journeyview/show/{key}").text
