@@ -182,15 +182,15 @@ def created_sentences(first: dt.date | None, last: dt.date | None) -> list[str]:
 def hits_sentence(filters: HitFilter) -> str:
     """Describe which hit a lead has."""
     parts = []
-    if filters.days:
-        parts.append(_("in the last %(n)s days", n=filters.days))
-    if filters.rules:
-        parts.append(list_sentence(_("Rule"), filters.rules))
     if filters.grades:
         parts.append(list_sentence(_("Grade"), filters.grades))
     if filters.statuses:
         words = [labels.word(labels.HIT_STATUS, each) for each in filters.statuses]
         parts.append(list_sentence(_("Status"), words))
+    if filters.days:
+        parts.append(_("in the last %(n)s days", n=filters.days))
+    if filters.rules:
+        parts.append(list_sentence(_("Rule"), filters.rules))
     return _("has a hit (%(which)s)", which=_(", ").join(parts)) if parts else _("has a hit")
 
 

@@ -208,7 +208,8 @@ def test_a_table_takes_effect_with_a_version_and_the_configuration_comes_back_as
 
 
 def test_a_row_for_everybody_ends_the_table(bank: Bank, session: Session) -> None:
-    bank.apply(**BANK, strategy_tables=[table(VIP, SMS, {"hand_to": "owner"})], journeys=[BY_TABLE])
+    rest = journey({**STEP, "else": "rest"}, wait("wait"), sms("rest"))
+    bank.apply(**BANK, strategy_tables=[table(VIP, SMS, {"hand_to": "owner"})], journeys=[rest])
     (version,) = versions(session)
     ask, *others = version.spec["steps"]
     assert (len(ask["cases"]), ask["else"]) == (1, "ask-sms-T-LOAN")
