@@ -22,7 +22,7 @@ from app.lib.deadline import Deadline, DeadlineExceeded
 from app.lib.settings import current_settings
 from app.models import Lead, Rule
 from app.segments.evaluation import Evaluation
-from app.segments.filter import AllOf, AnyOf, HitFilter, HitTest, NotOf
+from app.segments.filter import AnyOf, HitFilter, HitTest, NotOf
 
 GRADES = ("A", "B", "C", "D")
 
@@ -156,27 +156,28 @@ def _both(ones: Sequence[str], others: Sequence[str]) -> tuple[str, ...] | None:
 # -- how many customers --------------------------------------------------------------------------------
 
 
-def count(user: Any, table: TableDef, book: Book, gaps: Sequence[Gap]) -> list[int | None]:
+def count(user: Any, table: TableDef, book: Book, gaps: Sequence[Gap]) -> list[int] | None:
     """Return how many customers fall in each gap as of yesterday, of those whom a user may see.
 
-    None stands where counting takes too long. Who has several hits is in a gap only when no row answers any
-    of them.
+    Who has several hits is in a gap only when no row answers any of them. Return None when counting takes too
+    long.
     """
+    if not gaps:
+        return []
     day = today() - dt.timedelta(days=1)
-    answered = [condition(row, table.days, book) for row in table.rows]
-    unanswered = [NotOf.model_construct(not_=AnyOf.model_construct(any=answered))] if answered else []
     rules = {code: book.rules.get(code, ()) for code in db.session.scalars(select(Rule.code))}
-    wholes = [AllOf.model_construct(all=[_hits_of(gap, table, rules), *unanswered]) for gap in gaps]
-    criteria = Evaluation(current_settings(), day, day).criteria(wholes)
-    deadline = Deadline(db.session)
-    found: list[int | None] = []
-    for each in criteria:
-        try:
-            query = select(func.count()).select_from(Lead).where(leads_visible_to(user), each)
-            found.append(deadline.execute(query)[0][0])
-        except DeadlineExceeded:
-            found.append(None)
-    return found
+    wanted = [_hits_of(gap, table, rules) for gap in gaps]
+    answered = [condition(row, table.days, book) for row in table.rows]
+    if answered:
+        wanted.append(NotOf.model_construct(not_=AnyOf.model_construct(any=answered)))
+    criteria = Evaluation(current_settings(), day, day).criteria(wanted)
+    among, unanswered = criteria[: len(gaps)], criteria[len(gaps) :]
+    numbers = (func.count().filter(each) for each in among)
+    query = select(*numbers).select_from(Lead).where(leads_visible_to(user), *unanswered)
+    try:
+        return [*Deadline(db.session).execute(query)[0]]
+    except DeadlineExceeded:
+        return None
 
 
 def _hits_of(gap: Gap, table: TableDef, rules: Mapping[str, Collection[str]]) -> Any:

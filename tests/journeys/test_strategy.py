@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -332,6 +332,7 @@ def answers(row: RowDef, cell: Cell, inside: set[str]) -> bool:
     )
 
 
+@settings(deadline=None)
 @given(some_rows)
 def test_gaps_overlaps_and_rows_never_reached_are_those_of_all_combinations(rows: list[RowDef]) -> None:
     found = Coverage(TableDef(code="T", name="表", rows=rows))

@@ -206,7 +206,7 @@ def _verdict(found: Shown) -> str:
     return " ".join(said)
 
 
-def gap_lines(table: StrategyTable, counts: Sequence[int | None] | None) -> list[dict[str, Any]]:
+def gap_lines(table: StrategyTable, counts: Sequence[int] | None) -> list[dict[str, Any]]:
     """Return the gaps in words, with the numbers of customers if they are known."""
     found = shown(table).gaps
     numbers: Sequence[int | None] = counts or [None] * len(found)
@@ -223,8 +223,8 @@ def gap_lines(table: StrategyTable, counts: Sequence[int | None] | None) -> list
     ]
 
 
-def count(table: StrategyTable) -> list[int | None]:
-    """Return how many customers whom the reader may see fall in each gap."""
+def count(table: StrategyTable) -> list[int] | None:
+    """Return how many customers whom the reader may see fall in each gap, None when that takes too long."""
     definition = strategy_tables.table_def(table)
     return strategy_coverage.count(g.user, definition, known().strategies, shown(table).gaps)
 

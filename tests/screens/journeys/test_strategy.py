@@ -7,11 +7,14 @@ import html
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
+from app.extensions import db
+from app.journeys import strategy_coverage, strategy_tables
 from app.models import Approval, Journey, JourneyVersion, StrategyRow, StrategyTable
 from tests.conftest import Person
 from tests.journeys.bank import Bank
@@ -138,7 +141,25 @@ def test_rows_change_places_and_close_up(ready: Bank, manager: Person) -> None:
     assert order() == [a, b, c]
 
 
-def test_gaps_say_how_many_customers_fall_in_them(ready: Bank, login: Callable[..., Person]) -> None:
+def test_rows_that_somebody_else_moved_meanwhile_are_numbered_as_they_are(ready: Bank) -> None:
+    with ready.app.app_context():
+        rows = [*db.session.scalars(select(StrategyTable)).one().rows]
+        order = [row.id for row in rows]
+        theirs = dict(zip(order, (3, 2, 1, 4), strict=True))
+        for row in ready.session.scalars(select(StrategyRow)):
+            row.position = theirs[row.id]
+        ready.session.commit()
+        strategy_tables.shift(rows[3], -1, "maker")
+        db.session.commit()
+    first, second, third, fourth = order
+    assert [(row.id, row.position) for row in the_table(ready).rows] == [
+        *((third, 1), (second, 2), (fourth, 3), (first, 4))
+    ]
+
+
+def test_gaps_say_how_many_customers_fall_in_them(
+    ready: Bank, login: Callable[..., Person], monkeypatch: pytest.MonkeyPatch
+) -> None:
     ready.apply(strategy_tables=[table({**VIP, "grades": ["A"]}, {**SMS, "grades": ["B"]})])
     day = dt.timedelta(days=1)
     hits = [("A", on(0)), ("C", on(0)), ("C", on(0) - 40 * day), ("B", on(0))]
@@ -162,6 +183,11 @@ def test_gaps_say_how_many_customers_fall_in_them(ready: Bank, login: Callable[.
     assert "A、C、D 其他 不论客群 0" in found
     assert "近 30 天没有命中 不论客群 1" in found
     assert "A 消费贷 不属于 高净值 0" in gaps("Marketer"), "of no branch of the reader"
+    late = partial(strategy_coverage.Deadline, seconds=0)
+    monkeypatch.setattr(strategy_coverage, "Deadline", late)
+    assert "A 消费贷 不属于 高净值 —" in gaps("Manager")
+    ready.apply(strategy_tables=[table(SMS)])
+    assert "今天" in gaps("Manager")
 
 
 def test_a_draft_keeps_the_table_and_the_version_has_what_it_meant(
