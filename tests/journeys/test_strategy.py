@@ -267,8 +267,8 @@ def test_what_happens_by_a_table_is_what_the_simulation_shows(bank: Bank) -> Non
         strategy_tables=[table(*rows)],
         journeys=[journey(*steps, trigger={"on": "hit"}, reentry={"after_days": 9})],
     )
-    bank.last = on(20)
-    populate(bank, random.Random(5), 40)
+    bank.last = on(9)
+    populate(bank, random.Random(5), 30)
     bank.live()
     shown = compare(bank, "J")
     taken = {row[5] for row in shown if row[1] == "ask"}

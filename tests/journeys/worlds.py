@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from app.journeys.definition import JourneyDef
+from app.journeys.definition import JourneyDef, reachable
 from app.journeys.draw import Draw, places
 from app.journeys.plan import Plan
 from app.journeys.simulation import Candidates, Rows
@@ -101,13 +101,7 @@ def _step(dice: random.Random, number: int, names: list[str]) -> dict[str, Any]:
 
 def without_unreachable(made: JourneyDef) -> JourneyDef:
     """Return a journey without the steps that nobody can reach."""
-    by_id = {step.id: step for step in made.steps}
-    reached, ahead = set[str](), [made.steps[0].id]
-    while ahead:
-        each = ahead.pop()
-        if each not in reached:
-            reached.add(each)
-            ahead += [to for _way, to in by_id[each].ways]
+    reached = reachable(made.steps)
     return made.model_copy(update={"steps": [step for step in made.steps if step.id in reached]})
 
 
