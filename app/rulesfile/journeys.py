@@ -17,7 +17,7 @@ from app.journeys.definition import JourneyDef
 from app.journeys.differences import changes
 from app.journeys.strategy import Book
 from app.models import Journey, JourneyVersion, RuleStatus
-from app.rulesfile.kind import Kind
+from app.rulesfile.kind import Kind, lines
 from app.rulesfile.segments import named_in
 
 if TYPE_CHECKING:
@@ -119,7 +119,21 @@ def _apply(item: JourneyDef, user: str, overwrite: bool) -> None:
         stops.resume(journey, user)
 
 
-JOURNEYS = Kind(
+class _Journeys(Kind[JourneyDef]):
+    """Journeys also differ by what the strategy tables of a file let them do."""
+
+    def differences(self, config: ConfigFile) -> Iterator[str]:
+        yield from super().differences(config)
+        active = {row.code: row.active_version for row in _active() if row.active_version}
+        stated = {code: _stated(each, strategy_tables.read_book()) for code, each in active.items()}
+        book = known_in(config).strategies
+        for item in config.journeys:
+            if item.tables() and stated.get(item.code) == item:
+                does = versions.stored_def(active[item.code])
+                yield from lines(f"{self.name} {item.code}", changes(does, strategy.unfold(item, book)))
+
+
+JOURNEYS = _Journeys(
     "journeys",
     read=_read,
     apply=_apply,

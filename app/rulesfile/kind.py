@@ -61,6 +61,12 @@ def taken_names(
             yield number, f": {error}"
 
 
+def lines(place: str, found: Iterable[Change]) -> Iterator[str]:
+    """Yield changes of an item as lines of a comparison."""
+    for what, old, new in found:
+        yield f"{place}: {what}: {old or '–'} → {new or '–'}"
+
+
 @dataclass(frozen=True)
 class Kind(Generic[Item]):
     """A kind of the file. An item is found again by its ``key``."""
@@ -105,5 +111,4 @@ class Kind(Generic[Item]):
             if key not in stored:
                 yield f"{place}: would be {'put in force' if key in dormant else 'added'}"
             elif stored[key] != item:
-                for what, old, new in self.changes(stored[key], item):
-                    yield f"{place}: {what}: {old or '–'} → {new or '–'}"
+                yield from lines(place, self.changes(stored[key], item))

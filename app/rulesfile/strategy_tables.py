@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
+from flask_babel import gettext as _
 from sqlalchemy import select
 
+from app.approvals import Change
 from app.errors import FieldError
 from app.extensions import db
 from app.journeys import strategy_tables
+from app.journeys.sentence import read_names, row_sentence
 from app.journeys.strategy import RowDef, TableDef
 from app.models import OutreachTemplate, Product, Segment, StrategyTable
-from app.rulesfile.kind import Kind, taken_names
+from app.rulesfile.kind import Kind, field_changes, taken_names
 
 if TYPE_CHECKING:
     from app.rulesfile.schema import ConfigFile
@@ -59,4 +63,19 @@ def _apply(item: TableDef, user: str, overwrite: bool) -> None:
         strategy_tables.store(item, user)
 
 
-STRATEGY_TABLES = Kind("strategy_tables", read=strategy_tables.read_tables, apply=_apply, problems=_problems)
+def _changes(old: TableDef | None, new: TableDef) -> list[Change]:
+    """Return the fields in which two tables differ, and their rows in sentences."""
+    names = read_names()
+    before, after = (
+        [row_sentence(row, names) for row in table.rows] if table else [] for table in (old, new)
+    )
+    pairs = enumerate(zip_longest(before, after, fillvalue=""), 1)
+    return [
+        *(each for each in field_changes(old, new) if each[0] != "rows"),
+        *(Change(_("Row %(n)s", n=n), was, now) for n, (was, now) in pairs if was != now),
+    ]
+
+
+STRATEGY_TABLES = Kind(
+    "strategy_tables", read=strategy_tables.read_tables, apply=_apply, problems=_problems, changes=_changes
+)

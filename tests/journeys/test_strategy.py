@@ -193,6 +193,17 @@ def test_a_table_takes_effect_with_a_version_and_the_configuration_comes_back_as
     assert cli("config", "diff", file).exit_code == 0
     assert cli("config", "export").stdout == exported
     assert len(versions(session)) == 1
+    changed = yaml.safe_load(exported)
+    changed["strategy_tables"][0]["rows"] = [{**SMS, "grades": ["B"]}]
+    file.write_text(yaml.safe_dump(changed), "utf-8")
+    told = cli("config", "diff", file)
+    assert told.exit_code == 1
+    assert (
+        "strategy_tables ST-1: Row 1: segment 高净值, grade A, B, product 消费贷 → Outbound call “电话”, "
+        "handed to the customer's owner → grade B → SMS “短信”"
+    ) in told.stdout
+    assert "strategy_tables ST-1: Row 4: grade A → SMS “短信” → –" in told.stdout
+    assert "journeys J: Step 1: Branch by conditions; " in told.stdout
     # The table alone changes no journey: what is in force is exported as the steps that it has.
     bank.apply(strategy_tables=[table({**SMS, "grades": ["B"]})])
     assert [each.spec for each in versions(session)] == [version.spec]
