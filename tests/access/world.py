@@ -424,7 +424,7 @@ def _lists() -> dict[str, Any]:
         "free_product": Product(code="DEP", name="存款", line="loan", updated_by="x"),
         "suppression": Suppression(phone_index="0" * 64, shown="139****0000", reason="投诉", created_by="x"),
         "segment": Segment(name="客群", definition={"statuses": ["active"]}, owner="me"),
-        "shared_segment": Segment(name="共享客群", definition={}, owner="somebody", shared=True, code="SG-1"),
+        "shared_segment": Segment(name="共享客群", definition={}, owner="somebody", shared=True, code="SG-9"),
         "foreign_segment": Segment(name="别人的", definition={}, owner="somebody"),
         "close_reason": CloseReason(name="暂无需求", position=10),
         "result": ContactResult(name="接通考虑中", name_en="Considering", next_days=3, position=10),

@@ -411,9 +411,11 @@ def test_closing_many_is_taken_back_at_once(
 def push(session: Session, hit: int, kind: str, status: str, **attempt: Any) -> None:
     """Push a hit to a target, with an attempt just now if there was any."""
     moment = clock.now()
-    schedule = session.scalars(select(Schedule).limit(1)).one()
     code = f"system-{hit}"
+    schedule = Schedule(code=code, name=code, status="active")
     target = Target(code=code, kind=kind, name="客户系统", created_by="t")
+    session.add(schedule)
+    session.flush()
     row = Push(schedule_id=schedule.id, is_test=True, slot=moment, at=moment, outcome="send", hits=1)
     session.add_all([target, row])
     session.flush()
