@@ -13,7 +13,7 @@ import pytest
 from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import select, text, update
+from sqlalchemy import delete, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -421,6 +421,7 @@ def test_the_database_judges_as_python_does(
     try:
         session.execute(update(Outreach).values(channel=channel))
         session.execute(text("UPDATE outreach_setting SET values = CAST(:v AS jsonb)"), {"v": _json(values)})
+        session.execute(delete(Holiday))
         session.add_all(Holiday(date=d, kind=kind, name="x", updated_by="x") for d, kind in own.items())
         lead, stranger = bank_lead(session, hit), bank_lead(session, other)
         for number, each in enumerate(history):
