@@ -127,7 +127,7 @@ def role(row: Role, bank: Bank) -> dict[str, Any]:
 
 
 STRATEGY_ROW = {
-    "segments": ["SG-1"],
+    "segments": ["SG-9"],
     "grades": ["A"],
     "products": ["LOAN-C"],
     "template": "",
