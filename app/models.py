@@ -2216,7 +2216,9 @@ class JourneyStep(Leased, Model):
     """A step that an enrolment came to at ``due_at``; ``number`` counts its steps.
 
     A waiting one is looked at again at ``next_at``. ``why`` is the way that was taken, or the reason.
-    ``outreach_id`` is the contact that it asked for, ``delivery_id`` its message to a system of the bank.
+    ``outreach_id`` is the contact that it asked for, ``delivery_id`` its message to a system of the bank. A
+    contact of a paced journey waits for its slot ``slot_at``; when a cap refused it at ``refused_at``, for a
+    later one until ``hold_until``.
     """
 
     __tablename__ = "journey_step"
@@ -2244,7 +2246,24 @@ class JourneyStep(Leased, Model):
     delivery_id: Mapped[int | None] = mapped_column(
         BigInteger, ForeignKey("delivery.id", ondelete="SET NULL")
     )
+    slot_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    refused_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    hold_until: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     enrolment: Mapped[JourneyEnrolment] = relationship(JourneyEnrolment)
+
+
+class JourneySlots(Model):
+    """How many contacts of a paced journey have a slot on a day: by a channel, or those of one marketer.
+
+    ``user_id`` is 0 for those of a channel. All versions of a journey share them.
+    """
+
+    __tablename__ = "journey_slots"
+    journey_id: Mapped[int] = mapped_column(ForeignKey("journey.id", ondelete="CASCADE"), primary_key=True)
+    channel: Mapped[str] = mapped_column(String(8), primary_key=True)
+    user_id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    day: Mapped[dt.date] = mapped_column(Date, primary_key=True)
+    given: Mapped[int] = mapped_column(Integer)
 
 
 class JourneySimulation(Attempted, Leased, Model):

@@ -22,6 +22,7 @@ EXCLUDED = {
     "institution_day": "counts of the activity store, copied by T+1 runs",
     "journey_enrolment": "itself a record of who went through a journey, written by workers only",
     "journey_step": "itself a record of every step of those, written by workers only",
+    "journey_slots": "how many contacts a day has, written by workers only",
     "journey_simulation_path": "a sample of a simulation's result, written by workers only",
     "lead_before": "copies of leads that an import changed, for its undo; the change itself is recorded",
     "outcome_former": "itself a record of what corrections of outcomes replaced; the correction is recorded",

@@ -27,12 +27,21 @@ class Standing(NamedTuple):
     done_at: int | None
     entered_at: int
     not_before: int | None
+    slot_at: int | None
+    refused_at: int | None
+    hold_until: int | None
 
 
 #: statements, each with its parameters and their types
 _LATER = (
     "UPDATE journey_step s SET next_at = to_timestamp(g.at) FROM {given} AS g (id, at) WHERE s.id = g.id",
     ("bigint", "bigint"),
+)
+_PACED = (
+    "UPDATE journey_step s SET next_at = to_timestamp(g.at), slot_at = to_timestamp(nullif(g.slot, 0)), "
+    "refused_at = to_timestamp(nullif(g.refused, 0)), hold_until = to_timestamp(nullif(g.hold, 0)) "
+    "FROM {given} AS g (id, at, slot, refused, hold) WHERE s.id = g.id",
+    ("bigint", "bigint", "bigint", "bigint", "bigint"),
 )
 _ASKED = (
     "UPDATE journey_step s SET done_at = to_timestamp(g.at), next_at = to_timestamp(g.look), "
@@ -62,6 +71,7 @@ class Changes:
 
     def __init__(self) -> None:
         self._later: list[tuple[int, int]] = []
+        self._paced: list[tuple[int, int, int, int, int]] = []
         self._asked: list[tuple[int, int, int, int]] = []
         self._ended: list[tuple[int, str, int, str]] = []
         self._next: list[tuple[int, int, str, int]] = []
@@ -70,6 +80,10 @@ class Changes:
     def look_again(self, row: Standing, at: int) -> None:
         """Let a step wait until a moment."""
         self._later.append((row.id, at))
+
+    def wait_for_slot(self, row: Standing, at: int, slot: int, refused: int, hold: int) -> None:
+        """Let a contact of a paced journey wait until a moment, with its slot or without; 0 is none."""
+        self._paced.append((row.id, at, slot, refused, hold))
 
     def ask(self, row: Standing, at: int, contact: int, look: int) -> None:
         """Let a step wait for its contact, which counts as made at a moment and is looked at later."""
@@ -91,6 +105,7 @@ class Changes:
         """Write everything, and commit nothing."""
         every: tuple[tuple[Any, Sequence[Any]], ...] = (
             (_LATER, self._later),
+            (_PACED, self._paced),
             (_ASKED, self._asked),
             (_ENDED, self._ended),
             (_NEXT, self._next),

@@ -89,8 +89,24 @@ class Problem:
 
 def problems(journey: JourneyDef, known: Known) -> list[Problem]:
     """Return all reasons why a well-formed journey can't run."""
-    found = [*of_head(journey.trigger, journey.goal, known), *of_steps(journey.steps, known)]
+    found = [
+        *of_head(journey.trigger, journey.goal, known),
+        *of_steps(journey.steps, known),
+        *_of_pacing(journey),
+    ]
     return found or [*_of_tables(journey, known)]
+
+
+def _of_pacing(journey: JourneyDef) -> Iterator[Problem]:
+    """Yield which limits limit nothing. Which channels a strategy table uses may change."""
+    if journey.pacing is None or journey.tables():
+        return
+    used = {step.channel for step in journey.steps if isinstance(step, Contact)}
+    for channel in sorted(journey.pacing.channels - used):
+        error = DomainError(
+            "The pacing limits contacts by %(channel)s, but no step makes any.", channel=channel
+        )
+        yield Problem(None, error)
 
 
 def _of_tables(journey: JourneyDef, known: Known) -> Iterator[Problem]:

@@ -111,6 +111,29 @@ class Reentry(Strict):
     after_days: Days
 
 
+Most = Annotated[int, Field(ge=1, le=100_000_000)]
+
+
+class Pacing(Strict):
+    """How many contacts there are a day at most: by a channel, and calls of one marketer."""
+
+    sms: Most | None = None
+    call: Most | None = None
+    calls_per_marketer: Most | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("give sms, call or calls_per_marketer")
+        return self
+
+    @property
+    def channels(self) -> set[str]:
+        """The channels that are paced."""
+        calls = self.call is not None or self.calls_per_marketer is not None
+        return {channel for channel, is_paced in (("sms", self.sms is not None), ("call", calls)) if is_paced}
+
+
 # -- what happens -------------------------------------------------------------------------------------
 
 
@@ -346,6 +369,7 @@ class JourneyDef(_Named):
     trigger: Trigger
     reentry: Reentry | Literal["never"] = "never"
     goal: Bought | None = None
+    pacing: Pacing | None = None
     steps: Annotated[list[Step], Field(min_length=1, max_length=MAX_STEPS)]
 
     def as_json(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from app.journeys.sentence import (
     Names,
     bought_sentence,
     doing,
+    pacing_sentence,
     read_names,
     step_sentence,
     steps_sentences,
@@ -47,6 +48,7 @@ def _head(journey: JourneyDef, names: Names) -> dict[str, str]:
         if isinstance(again, str)
         else _("after %(n)s days at the earliest", n=again.after_days),
         _("Goal"): bought_sentence(journey.goal, names) if journey.goal else _("none"),
+        _("Pacing"): pacing_sentence(journey.pacing) if journey.pacing else _("none"),
     }
 
 

@@ -26,6 +26,7 @@ from app.journeys.entering import enter
 from app.journeys.moves import being_left, carry_out
 from app.journeys.past import Past
 from app.journeys.plan import OVER, Plan
+from app.journeys.slots import Asking
 from app.journeys.step import DONE, HELD, WAITING, Batch, advance
 from app.journeys.triggers import Events
 from app.journeys.versions import journey_def
@@ -105,6 +106,7 @@ def _move(now: dt.datetime) -> int:
     query = (
         select(*own, JourneyStep.outreach_id, *enrolled, *map(_seconds, moments))
         .add_columns(_seconds(JourneyEnrolment.not_before))
+        .add_columns(*map(_seconds, (JourneyStep.slot_at, JourneyStep.refused_at, JourneyStep.hold_until)))
         .join(JourneyEnrolment, JourneyEnrolment.id == JourneyStep.enrolment_id)
         .where(_is_due(now), JourneyEnrolment.journey_id.in_(moving))
         .where(or_(JourneyStep.outreach_id.is_not(None), stays))
@@ -118,8 +120,10 @@ def _move(now: dt.datetime) -> int:
     groups: dict[tuple[int, str], list[Standing]] = defaultdict(list)
     for row in _one_of_a_person([row for row in rows if row.outreach_id is None], moving, now, changes):
         groups[row.version_id, row.step].append(row)
+    asking = Asking(changes, seconds_of(now))
     for (version_id, step), some in groups.items():
-        _decide(version_id, step, some, now, changes)
+        _decide(version_id, step, some, now, changes, asking)
+    asking.give()
     changes.store(db.session())
     db.session.commit()
     return len(rows)
@@ -153,7 +157,12 @@ def _plan(version_id: int) -> Plan:
 
 
 def _decide(
-    version_id: int, step_id: str, rows: Sequence[Standing], now: dt.datetime, changes: Changes
+    version_id: int,
+    step_id: str,
+    rows: Sequence[Standing],
+    now: dt.datetime,
+    changes: Changes,
+    asking: Asking,
 ) -> None:
     plan, config, today = _plan(version_id), current_settings(), clock.today(now)
     place = next(number for number, step in enumerate(plan.steps) if step.id == step_id)
@@ -167,17 +176,22 @@ def _decide(
     world = Past(plan, config, (today, today), found).world(None, until, step)
     world.not_before = each("not_before")
     batch = Batch.starting(plan, world, np.arange(len(rows)), each("due_at"))
+    if plan.paces(place):
+        batch = replace(batch, slot=each("slot_at"), refused=each("refused_at"), hold=each("hold_until"))
     if isinstance(step, Wait) and step.until == "answered":
         batch = replace(batch, answer=_answers(rows))
     moves = advance(plan, place, batch, world, until, world.openings.began(until))
     version = db.session.get_one(JourneyVersion, version_id)
     done = [row for row, status in zip(rows, moves.status, strict=True) if status == DONE]
     acts.act(step, version, done, now)
+    if plan.paces(place):
+        asking.add(version, plan, place, rows, moves, world)
     wanted: dict[Wanted, tuple[Standing, int]] = {}
     told = zip(*(part.tolist() for part in (moves.status, moves.at, moves.why, moves.way)), strict=True)
     for row, (status, at, why, way) in zip(rows, told, strict=True):
         if status == WAITING:
-            changes.look_again(row, at)
+            if not plan.paces(place):
+                changes.look_again(row, at)
         elif status == DONE and isinstance(step, Contact):
             wanted[Wanted(row.lead_id, row.hit_id, row.number)] = row, at
         else:
@@ -196,10 +210,11 @@ def _one_of_a_person(
     People who share a phone are led one after the other, at the same moment lead by lead as in a simulation:
     whose contact was made takes the steps that follow at once before the next one is judged.
     """
-    contacts = {
-        (version, step.id)
-        for version in {row.version_id for row in rows}
-        for step in _plan(version).steps
+    plans = {version: _plan(version) for version in {row.version_id for row in rows}}
+    paced = {
+        (version, step.id): plan.paces(place)
+        for version, plan in plans.items()
+        for place, step in enumerate(plan.steps)
         if isinstance(step.definition, Contact)
     }
     lead, sending, of, enrolled = aliased(Lead), aliased(Outreach), aliased(JourneyStep), JourneyEnrolment
@@ -215,7 +230,9 @@ def _one_of_a_person(
     seen, free = set[str](), list[Standing]()
     for row in rows:
         phone, person, is_busy = known[row.lead_id]
-        is_contact = (row.version_id, row.step) in contacts
+        # Who only asks for a slot is not judged yet.
+        is_asking = row.slot_at is None and paced.get((row.version_id, row.step), False)
+        is_contact = (row.version_id, row.step) in paced and not is_asking
         if is_contact and (is_busy or seen & {phone, person}):
             changes.look_again(row, seconds_of(now + SENDING))
         else:

@@ -234,6 +234,7 @@ def _go(
     set_moments(JourneyEnrolment.not_before, people, moments)
     if to == step:
         set_moments(JourneyStep.next_at, steps, moments)
+        _update(JourneyStep, steps, {"slot_at": None, "refused_at": None, "hold_until": None})
         return
     _update(JourneyStep, steps, _left_behind(now))
     come = [

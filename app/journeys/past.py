@@ -41,6 +41,7 @@ from app.lib.lazy import lazy
 from app.lib.wall_clock import WallClock, date_of
 from app.models import (
     ControlMember,
+    Customer,
     Hit,
     HitStatus,
     JourneyEnrolment,
@@ -123,6 +124,8 @@ class Past:
             truth=self._truth,
             present=present,
         )
+        if self._plan.calls_per_marketer is not None and contacts_too:
+            world.owners = self._owners()
         if world.caps and contacts_too:
             world.counted = self._counted(people, apart_from)
         if self._plan.remembers and (step is None or isinstance(step, Branch)):
@@ -131,6 +134,13 @@ class Past:
             world.contacted = self._told(made, apart_from)
             world.answered = self._told(contacts.responses, apart_from)
         return world
+
+    def _owners(self) -> Array:
+        """Return who owns the customers today, 0 for nobody."""
+        query = select(Customer.id, Customer.owner_id).where(
+            Customer.id.in_(_listed(self._ids)), Customer.owner_id.is_not(None)
+        )
+        return self._from(*_two(self._columns(query)), 0, least=False)[self.leads]
 
     def _columns(self, query: Any) -> list[Array]:
         return integers(db.session.connection(), query)

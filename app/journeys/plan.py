@@ -49,6 +49,11 @@ class Plan:
         self.steps = tuple(self._planned(step, draw) for step in journey.steps)
         tests = [test for _step, each in journey.filters() for test in tests_of(each)]
         asks = ContactedTest | AnsweredTest | InteractionsTest
+        pacing = journey.pacing
+        #: the channels whose contacts need a slot of their day, and how many slots there are
+        self.paced = pacing.channels if pacing else set[str]()
+        self.most = {"sms": pacing.sms, "call": pacing.call} if pacing else {}
+        self.calls_per_marketer = pacing.calls_per_marketer if pacing else None
         #: whether branches ask for the contacts of the journey itself
         self.remembers = any(isinstance(test, asks) for test in tests)
 
@@ -65,6 +70,11 @@ class Plan:
                 stack += [(place, True), *((to, False) for to in self.steps[place].ways)]
         rank = {place: number for number, place in enumerate(reversed(done))}
         return [rank.get(place, len(self.steps)) for place in range(len(self.steps))]
+
+    def paces(self, place: int) -> bool:
+        """Return whether a step is a contact that needs a slot."""
+        step = self.steps[place]
+        return step.do == "contact" and CHANNELS[step.channel] in self.paced
 
     def word(self, text: str) -> int:
         """Return the number of a word, a new one if need be."""

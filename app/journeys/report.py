@@ -173,6 +173,18 @@ def _numbers(plan: Plan, tally: Tally) -> dict[str, Any]:
         "contacts": {name: int(total[place]) for place, name in enumerate(CHANNELS) if name in used},
         "by_day": by_day,
         "outside_hours": tally.outside,
+        **_postponed(plan, tally),
+    }
+
+
+def _postponed(plan: Plan, tally: Tally) -> dict[str, Any]:
+    """Return how many contacts of a paced journey have a later day than they would have without pacing."""
+    if not plan.paced:
+        return {}
+    return {
+        "postponed": {
+            name: int(n) for name, n in zip(CHANNELS, tally.later, strict=True) if name in plan.paced
+        }
     }
 
 

@@ -25,6 +25,7 @@ from app.journeys.definition import (
     HitTrigger,
     JourneyDef,
     OutcomeTrigger,
+    Pacing,
     Reentry,
     SegmentTrigger,
     Split,
@@ -126,8 +127,21 @@ def bought_sentence(bought: Bought, names: Names) -> str:
     return _("buying %(products)s", products=names.of("products", bought.products))
 
 
-def head_sentences(trigger: Any, reentry: Any, goal: Bought | None, names: Names) -> list[str]:
-    """Describe who enters, how often, and what ends the journey early."""
+def pacing_sentence(pacing: Pacing) -> str:
+    """Describe how many contacts there are a day at most."""
+    parts = []
+    if pacing.sms is not None:
+        parts.append(_("at most %(n)s SMS a day", n=pacing.sms))
+    if pacing.call is not None:
+        parts.append(_("at most %(n)s calls a day", n=pacing.call))
+    if pacing.calls_per_marketer is not None:
+        parts.append(_("at most %(n)s calls a day for each marketer", n=pacing.calls_per_marketer))
+    return _(", ").join(parts)
+
+
+def head_sentences(journey: JourneyDef, names: Names) -> list[str]:
+    """Describe who enters, how often, what ends the journey early, and its pacing."""
+    trigger, reentry, goal = journey.trigger, journey.reentry, journey.goal
     again = (
         _("again after %(n)s days at the earliest", n=reentry.after_days)
         if isinstance(reentry, Reentry)
@@ -136,6 +150,8 @@ def head_sentences(trigger: Any, reentry: Any, goal: Bought | None, names: Names
     parts = [_("Starts with %(trigger)s", trigger=trigger_sentence(trigger, names)), again]
     if goal is not None:
         parts.append(_("ends on reaching the goal: %(goal)s", goal=bought_sentence(goal, names)))
+    if journey.pacing is not None:
+        parts.append(pacing_sentence(journey.pacing))
     return parts
 
 
@@ -277,7 +293,7 @@ def steps_sentences(steps: Sequence[Any], names: Names) -> list[str]:
 def journey_sentence(journey: JourneyDef, names: Names | None = None) -> str:
     """Describe a whole journey."""
     known = names or read_names()
-    head = _("; ").join(head_sentences(journey.trigger, journey.reentry, journey.goal, known))
+    head = _("; ").join(head_sentences(journey, known))
     told = steps_sentences(journey.steps, known)
     lines = [f"({number}) {text}" for number, text in enumerate(told[:MAX_TOLD], 1)]
     if len(told) > MAX_TOLD:

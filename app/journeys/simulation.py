@@ -1,7 +1,8 @@
 """Enrolments led through a whole journey, from who could enter to what is counted of each step.
 
 People are independent of each other, so that many take a step at once, in any order, and are counted chunk
-by chunk. Leads that share a phone are one person to the caps: they take their steps one by one, in time.
+by chunk. Leads that share a phone are one person to the caps: they take their steps one by one, in time. In
+a paced journey everybody waits for everybody else's contacts: slots are given minute by minute.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from app.journeys.definition import Contact, Reentry
+from app.journeys.pacing import Asked, Slots, asked, with_slot
 from app.journeys.plan import CHANNELS, OVER, Plan
 from app.journeys.step import DONE, SKIPPED, STATUSES, WAITING, Batch, Moves, advance
 from app.journeys.world import World
@@ -80,7 +82,8 @@ class Tally:
     """What is counted of a simulation.
 
     ``whys`` are steps by place, status and the number of the word for why, ``contacts`` those made by local
-    day and channel, ``calls`` those by caller and local day.
+    day and channel, ``calls`` those by caller and local day, ``later`` those by channel that pacing moved to
+    a later day.
     """
 
     def __init__(
@@ -92,6 +95,7 @@ class Tally:
         self.whys = np.zeros((len(plan.steps), len(STATUSES), len(plan.words)), np.int64)
         self.contacts = np.zeros((days, len(CHANNELS)), np.int64)
         self.calls = np.zeros((callers.number if callers else 0, days), np.int64)
+        self.later = np.zeros(len(CHANNELS), np.int64)
 
     @property
     def steps(self) -> Array:
@@ -139,7 +143,7 @@ class Tally:
 
     def merge(self, other: Tally) -> None:
         """Add what another one counted."""
-        for name in ("entered", "outside", "whys", "contacts", "calls"):
+        for name in ("entered", "outside", "whys", "contacts", "calls", "later"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
@@ -158,6 +162,11 @@ def simulate(
     ``sink`` is given the rows of each chunk, in the order of the candidates; ``report`` how many chunks are
     done, of how many. A single thread is the caller's.
     """
+    if plan.paced:
+        paced = _Paced(plan, world, candidates, days, sink is not None, callers).everybody(report=report)
+        if sink is not None and (found := paced.rows()) is not None:
+            sink(found)
+        return paced.tally
     run = _Run(plan, world, candidates, days, sink is not None, callers)
     total = Tally(plan, world, *days, callers)
     ranges = list(candidates.chunks(CHUNK))
@@ -174,6 +183,8 @@ def simulate(
 
 def paths(plan: Plan, world: World, candidates: Candidates, days: tuple[int, int], which: Array) -> Rows:
     """Return the steps of some candidates, as ``simulate`` finds them: all of a person, or nobody."""
+    if plan.paced:
+        return _kept(_Paced(plan, world, candidates, days, True, None).everybody(only=which))
     return _Run(plan, world, candidates, days, True, None).some(which)
 
 
@@ -189,24 +200,24 @@ class _Run:
         keeps: bool,
         callers: Callers | None,
     ) -> None:
-        self._plan, self._world, self._days, self._keeps = plan, world, days, keeps
+        self.plan, self.world, self._days, self._keeps = plan, world, days, keeps
         self._callers = callers
-        self._leads, self._moments = candidates.leads, candidates.moments
-        self._until = int(world.clock.midnights(np.int64(days[1] + 1))) - 1
+        self.leads, self.moments = candidates.leads, candidates.moments
+        self.until = int(world.clock.midnights(np.int64(days[1] + 1))) - 1
         self._rank = plan.order()
         reentry = plan.journey.reentry
-        self._again = reentry.after_days if isinstance(reentry, Reentry) else None
+        self.again = reentry.after_days if isinstance(reentry, Reentry) else None
         self._together = self._sharing()
 
     def _sharing(self) -> Array | None:
         """Return which candidates share their caps with another lead, None when nobody does."""
-        if not self._world.caps:
+        if not self.world.caps:
             return None
-        first = np.flatnonzero(np.diff(self._leads, prepend=-1))
-        people = self._world.people[first]
+        first = np.flatnonzero(np.diff(self.leads, prepend=-1))
+        people = self.world.people[first]
         _each, index, number = np.unique(people, return_inverse=True, return_counts=True)
         shares = number[index] > 1
-        return np.repeat(shares, np.diff(np.append(first, len(self._leads)))) if shares.any() else None
+        return np.repeat(shares, np.diff(np.append(first, len(self.leads)))) if shares.any() else None
 
     def chunk(self, start: int, end: int) -> tuple[Tally, Rows | None]:
         """Run the candidates of a range. Those who share a phone are run with the first of them."""
@@ -226,54 +237,54 @@ class _Run:
             self._run_together(which[together[which]], paths)
             which = which[~together[which]]
         self._run_alone(which, paths)
-        found = paths.rows()
-        if found is None:
-            none = np.zeros(0, np.int64)
-            return Rows(none, none, none, none, none, none)
-        return found
+        return _kept(paths)
 
     def _paths(self) -> _Paths:
-        return _Paths(Tally(self._plan, self._world, *self._days, self._callers), self._keeps)
+        return _Paths(Tally(self.plan, self.world, *self._days, self._callers), self._keeps)
 
     def _run_alone(self, who: Array, paths: _Paths) -> None:
         """Let leads enter, each as often as it may, and lead them through."""
-        entering = who[np.flatnonzero(np.diff(self._leads[who], prepend=-1))]
-        batch = Batch.starting(self._plan, self._world, entering, self._moments[entering])
+        entering = who[np.flatnonzero(np.diff(self.leads[who], prepend=-1))]
+        batch = Batch.starting(self.plan, self.world, entering, self.moments[entering])
         while len(batch):
-            ended = self._lead_through(batch, paths)
+            paths.tally.entered += len(batch)
+            ended = self._lead_through({0: [batch]}, paths)
             batch = self._entering_again(ended)
 
     def _entering_again(self, ended: list[tuple[Array, Batch]]) -> Batch:
         """Return those who enter once more, given batches that the journey is over for, and since when."""
         none = np.zeros(0, np.int64)
-        if self._again is None or not ended:
-            return Batch.starting(self._plan, self._world, none, none)
+        if self.again is None or not ended:
+            return Batch.starting(self.plan, self.world, none, none)
         before, over = (
             Batch.joined([each for _at, each in ended]),
             np.concatenate([at for at, _each in ended]),
         )
-        clock, leads = self._world.clock, self._leads
-        entered = self._moments[before.who]
-        ready = np.maximum(clock.moments(clock.local(entered) + self._again * DAY), over)
-        keys = leads.astype(np.int64) * _TIME + self._moments
+        clock, leads = self.world.clock, self.leads
+        entered = self.moments[before.who]
+        ready = np.maximum(clock.moments(clock.local(entered) + self.again * DAY), over)
+        keys = leads.astype(np.int64) * _TIME + self.moments
         place = np.searchsorted(keys, leads[before.who].astype(np.int64) * _TIME + ready)
         place = np.maximum(place, before.who + 1)
         there = (place < len(leads)) & (leads[np.minimum(place, len(leads) - 1)] == leads[before.who])
         again, who = before.take(there), place[there]
-        return replace(again, who=who, due=self._moments[who], answer=np.full(len(who), NEVER, np.int64))
+        return replace(again, who=who, due=self.moments[who], answer=np.full(len(who), NEVER, np.int64))
 
-    def _lead_through(self, batch: Batch, paths: _Paths) -> list[tuple[Array, Batch]]:
-        """Take steps until the journey is over, or the period. Return for whom it is over, and since when."""
-        here, ended = {0: [batch]}, []
-        paths.tally.entered += len(batch)
+    def _lead_through(self, here: dict[int, list[Batch]], paths: _Paths) -> list[tuple[Array, Batch]]:
+        """Take steps until the journey is over, or the period. Return for whom it is over, and since when.
+
+        Given are those who come to steps, by the places of these.
+        """
+        ended = []
         while here:
             place = min(here, key=self._rank.__getitem__)
             batch = Batch.joined(here.pop(place))
-            moves = advance(self._plan, place, batch, self._world, self._until)
+            moves = self._take(place, batch)
+            batch = batch if len(moves.at) == len(batch) else moves.batch
             paths.add(place, batch, moves)
             goes = (moves.status != WAITING).nonzero()[0] if (moves.status == WAITING).any() else None
             ways = moves.way if goes is None else moves.way[goes]
-            for way in sorted({*self._plan.steps[place].ways, OVER}):
+            for way in sorted({*self.plan.steps[place].ways, OVER}):
                 mine = np.flatnonzero(ways == way)
                 if not len(mine):
                     continue
@@ -283,48 +294,158 @@ class _Run:
                 after = moves.batch if whole else moves.batch.take(which)
                 if way != OVER:
                     here.setdefault(way, []).append(replace(after, due=due))
-                elif self._again is not None:
+                elif self.again is not None:
                     ended.append((due, after))
         return ended
 
+    def _take(self, place: int, batch: Batch) -> Moves:
+        """Return what becomes of those who come to a step."""
+        return advance(self.plan, place, batch, self.world, self.until)
+
     def _run_together(self, who: Array, paths: _Paths) -> None:
         """Let leads who share a phone take their steps in the order of time."""
-        recent: dict[int, tuple[Array, ...]] = {}
-        ready: dict[int, int] = {}
-        memory: dict[int, Batch] = {}
-        queue = [(int(self._moments[each]), int(self._leads[each]), int(each), _ENTERS) for each in who]
-        heapq.heapify(queue)
-        waiting: dict[int, Batch] = {}
-        while queue:
-            at, lead, each, place = heapq.heappop(queue)
-            person = int(self._world.people[each])
-            if place == _ENTERS:
-                if at < ready.get(lead, 0):
-                    continue
-                due = np.array([at], np.int64)
-                batch = Batch.starting(self._plan, self._world, np.array([each]), due)
-                if lead in memory:
-                    old = memory[lead]
-                    batch = replace(batch, contacted=old.contacted, answered=old.answered)
-                ready[lead], place, waiting[lead] = NEVER, 0, batch
-                paths.tally.entered += 1
-            batch = replace(waiting[lead], recent=recent.get(person, waiting[lead].recent))
-            moves = advance(self._plan, place, batch, self._world, at)
-            look = int(moves.at[0])
-            if moves.status[0] == WAITING and look <= self._until:
-                heapq.heappush(queue, (look, lead, each, place))
+        together = _Together(self, who, paths)
+        while together.queue:
+            together.step()
+
+
+class _Together:
+    """Leads who share a phone, who take their steps in the order of time, and at a moment lead by lead."""
+
+    def __init__(self, run: _Run, who: Array, paths: _Paths) -> None:
+        self._run, self._paths = run, paths
+        self.queue = [(int(run.moments[each]), int(run.leads[each]), int(each), _ENTERS) for each in who]
+        heapq.heapify(self.queue)
+        self.waiting: dict[int, Batch] = {}
+        self._recent: dict[int, tuple[Array, ...]] = {}
+        self._ready: dict[int, int] = {}
+        self._memory: dict[int, Batch] = {}
+
+    def step(self) -> tuple[int, int, int, Moves] | None:
+        """Take the next step. Return its place, lead, element and moves when it asks for a slot."""
+        run, world = self._run, self._run.world
+        at, lead, each, place = heapq.heappop(self.queue)
+        person = int(world.people[each])
+        if place == _ENTERS:
+            if at < self._ready.get(lead, 0):
+                return None
+            due = np.array([at], np.int64)
+            batch = Batch.starting(run.plan, world, np.array([each]), due)
+            if lead in self._memory:
+                old = self._memory[lead]
+                batch = replace(batch, contacted=old.contacted, answered=old.answered)
+            self._ready[lead], place, self.waiting[lead] = NEVER, 0, batch
+            self._paths.tally.entered += 1
+        waiting = self.waiting[lead]
+        batch = replace(waiting, recent=self._recent.get(person, waiting.recent))
+        moves = advance(run.plan, place, batch, world, at)
+        look = int(moves.at[0])
+        if moves.status[0] == WAITING and look <= run.until:
+            self.waiting[lead] = moves.batch
+            if moves.asks is not None and moves.asks.since[0] < NEVER:
+                return place, lead, each, moves
+            heapq.heappush(self.queue, (look, lead, each, place))
+            return None
+        self._paths.add(place, batch, moves)
+        if moves.status[0] == WAITING:
+            return None
+        self._recent[person] = moves.batch.recent
+        self.waiting[lead] = replace(moves.batch, due=moves.at)
+        if moves.way[0] != OVER:
+            heapq.heappush(self.queue, (look, lead, each, int(moves.way[0])))
+        elif run.again is not None:
+            clock, entered = world.clock, run.moments[each]
+            self._ready[lead] = max(int(clock.moments(clock.local(entered) + run.again * DAY)), look)
+            self._memory[lead] = moves.batch
+        return None
+
+    def go_on(self, at: int, lead: int, each: int, place: int, batch: Batch) -> None:
+        """Let a lead who asked for a slot take its step again at a moment."""
+        self.waiting[lead] = batch
+        if at <= self._run.until:
+            heapq.heappush(self.queue, (at, lead, each, place))
+        else:
+            moves = advance(self._run.plan, place, batch, self._run.world, self._run.until)
+            self._paths.add(place, batch, moves)
+
+
+class _Paced(_Run):
+    """A simulation whose contacts need slots, which are given to everybody minute by minute."""
+
+    def everybody(
+        self, only: Array | None = None, report: Callable[[int, int], None] | None = None
+    ) -> _Paths:
+        """Run all candidates. Return what is counted of them, and the steps of some, by default of all."""
+        paths, self._slots = self._paths(), Slots(self.world, until=self.until)
+        paths.keep_only(only, len(self.leads))
+        self._asking: dict[int, list[tuple[int, Batch, list[Asked]]]] = {}
+        self._minutes: list[int] = []
+        everybody, shared = np.arange(len(self.leads)), self._together
+        alone = everybody if shared is None else everybody[~shared]
+        self._run_alone(alone, paths)
+        together = _Together(self, everybody[:0] if shared is None else everybody[shared], paths)
+        singles: dict[int, list[tuple[int, int, int, Batch, Asked]]] = {}
+        while together.queue or self._minutes:
+            minute = self._minutes[0] if self._minutes else NEVER
+            if together.queue and together.queue[0][0] < minute:
+                if (asking := together.step()) is not None:
+                    place, lead, each, moves = asking
+                    [one] = asked(self.plan, place, moves, self.world, [0])
+                    self._at(one.minute)
+                    singles.setdefault(one.minute, []).append((place, lead, each, moves.batch, one))
                 continue
-            paths.add(place, batch, moves)
-            if moves.status[0] == WAITING:
-                continue
-            recent[person] = moves.batch.recent
-            waiting[lead] = replace(moves.batch, due=moves.at)
-            if moves.way[0] != OVER:
-                heapq.heappush(queue, (look, lead, each, int(moves.way[0])))
-            elif self._again is not None:
-                clock, entered = self._world.clock, self._moments[each]
-                ready[lead] = max(int(clock.moments(clock.local(entered) + self._again * DAY)), look)
-                memory[lead] = moves.batch
+            self._give(heapq.heappop(self._minutes), together, singles, paths)
+            if report is not None:
+                done = int(self.world.clock.days(np.int64(minute))) - self._days[0] + 1
+                report(max(1, done), max(done, self._days[1] - self._days[0] + 1))
+        paths.tally.later += np.array([self._slots.later[name] for name in CHANNELS])
+        return paths
+
+    def _at(self, minute: int) -> None:
+        if minute not in self._asking:
+            self._asking[minute] = []
+            heapq.heappush(self._minutes, minute)
+
+    def _take(self, place: int, batch: Batch) -> Moves:
+        """Return what becomes of those who come to a step, apart from those who ask for a slot first."""
+        moves = super()._take(place, batch)
+        if moves.asks is None:
+            return moves
+        asking = (moves.asks.since < NEVER) & (moves.at <= self.until)
+        order = np.flatnonzero(asking)[np.argsort(moves.at[asking], kind="stable")]
+        minutes, starts = np.unique(moves.at[order], return_index=True)
+        for minute, which in zip(minutes.tolist(), np.split(order, starts[1:]), strict=False):
+            self._at(minute)
+            found = asked(self.plan, place, moves, self.world, which)
+            self._asking[minute].append((place, moves.batch.take(which), found))
+        return moves.take(~asking)
+
+    def _give(
+        self,
+        minute: int,
+        together: _Together,
+        singles: dict[int, list[tuple[int, int, int, Batch, Asked]]],
+        paths: _Paths,
+    ) -> None:
+        """Give the slots that were asked for in a minute, lead by lead, and lead those on who have one."""
+        groups, single = self._asking.pop(minute), singles.pop(minute, [])
+        every = [each for _place, _batch, some in groups for each in some] + [one[4] for one in single]
+        order = sorted(range(len(every)), key=lambda number: every[number].lead)
+        slots: list[int | None] = [None] * len(every)
+        for number in order:
+            slots[number] = self._slots.give(every[number])
+        here: dict[int, list[Batch]] = {}
+        at = 0
+        for place, batch, some in groups:
+            here.setdefault(place, []).append(with_slot(batch, slots[at : at + len(some)]))
+            at += len(some)
+        batch = self._entering_again(self._lead_through(here, paths))
+        while len(batch):
+            paths.tally.entered += len(batch)
+            batch = self._entering_again(self._lead_through({0: [batch]}, paths))
+        for (place, lead, each, one, _asked), slot in zip(single, slots[at:], strict=True):
+            given = with_slot(one, [slot])
+            together.go_on(int(given.slot[0]), lead, each, place, given)  # type: ignore[index]
 
 
 class _Paths:
@@ -333,13 +454,24 @@ class _Paths:
     def __init__(self, tally: Tally, keeps: bool) -> None:
         self.tally = tally
         self._parts: list[Rows] | None = [] if keeps else None
+        self._only: Array | None = None
+
+    def keep_only(self, which: Array | None, of: int) -> None:
+        """Keep the rows of some candidates only, of so many."""
+        if which is not None:
+            self._only = np.zeros(of, bool)
+            self._only[which] = True
 
     def add(self, place: int, batch: Batch, moves: Moves) -> None:
         """Count a step of a batch, and keep its rows if they are wanted."""
         self.tally.add(place, moves)
         if self._parts is not None:
             places = np.full(len(batch), place, np.int16)
-            self._parts.append(Rows(batch.who, places, batch.due, moves.status, moves.at, moves.why))
+            columns = (batch.who, places, batch.due, moves.status, moves.at, moves.why)
+            if self._only is not None:
+                kept = self._only[batch.who]
+                columns = tuple(each[kept] for each in columns)  # type: ignore[assignment]
+            self._parts.append(Rows(*columns))
 
     def rows(self) -> Rows | None:
         """Return what was kept, in order."""
@@ -349,3 +481,11 @@ class _Paths:
         return Rows(
             *(np.concatenate([getattr(each, name) for each in self._parts]) for name in names)
         ).in_order()
+
+
+def _kept(paths: _Paths) -> Rows:
+    found = paths.rows()
+    if found is None:
+        none = np.zeros(0, np.int64)
+        return Rows(none, none, none, none, none, none)
+    return found

@@ -29,6 +29,7 @@ else:
 Array = Any
 WAITING, DONE, HELD, SKIPPED = range(4)
 STATUSES = ("waiting", "done", "held", "skipped")
+MINUTE = 60
 #: a day on which nobody was contacted
 NO_DAY = -(1 << 30)
 
@@ -40,6 +41,10 @@ class Batch:
     ``due`` is the moment of the step, ``answer`` that of the answer to their last contact. ``recent`` has for
     each cap the days of the last contacts of the journey that count against it, the newest first;
     ``contacted`` and ``answered`` the last days by channel, where conditions ask for them.
+
+    Where the journey is paced, ``slot`` is the moment that a contact was given, 0 while it has none. One that
+    was held by a cap at the moment ``refused`` asks for a later slot, up to the moment ``hold``; the slot at
+    that moment itself means that there is none. Both are 0 before.
     """
 
     who: Array
@@ -48,6 +53,9 @@ class Batch:
     recent: tuple[Array, ...] = ()
     contacted: Array | None = None
     answered: Array | None = None
+    slot: Array = None
+    refused: Array = None
+    hold: Array = None
 
     @classmethod
     def starting(cls, plan: Plan, world: World, who: Array, due: Array) -> Batch:
@@ -59,7 +67,8 @@ class Batch:
 
         remembered = (empty(2), empty(2)) if plan.remembers else (None, None)
         recent = tuple(empty(cap.most) for cap in world.caps)
-        return cls(who, due, np.full(n, NEVER, np.int64), recent, *remembered)
+        slots = tuple(np.zeros(n, np.int64) if plan.paced else None for _each in range(3))
+        return cls(who, due, np.full(n, NEVER, np.int64), recent, *remembered, *slots)
 
     def __len__(self) -> int:
         return len(self.who)
@@ -73,6 +82,9 @@ class Batch:
             tuple(each[:, which] for each in self.recent),
             None if self.contacted is None else self.contacted[:, which],
             None if self.answered is None else self.answered[:, which],
+            None if self.slot is None else self.slot[which],
+            None if self.refused is None else self.refused[which],
+            None if self.hold is None else self.hold[which],
         )
 
     @staticmethod
@@ -92,7 +104,22 @@ class Batch:
             tuple(both([each.recent[cap] for each in batches]) for cap in range(len(first.recent))),
             both([each.contacted for each in batches]),
             both([each.answered for each in batches]),
+            both([each.slot for each in batches]),
+            both([each.refused for each in batches]),
+            both([each.hold for each in batches]),
         )
+
+
+@dataclass(frozen=True)
+class Asks:
+    """Slots that are asked for: since when, from when on, and up to when. ``since`` is NEVER for none.
+
+    A slot is given when the minute is over in which it was asked for.
+    """
+
+    since: Array
+    first: Array
+    last: Array
 
 
 @dataclass(frozen=True)
@@ -100,7 +127,8 @@ class Moves:
     """What became of a batch: ``at`` is when a step was done, or when to ask again about one that waits.
 
     ``way`` is the place of the next step, OVER when there is none, and ``why`` the number of a word of the
-    plan. ``batch`` is the batch as the step left it, with the ``due`` it came with.
+    plan. ``batch`` is the batch as the step left it, with the ``due`` it came with. Of those who wait some
+    may ask for a slot (``app.journeys.pacing``).
     """
 
     status: Array
@@ -108,6 +136,13 @@ class Moves:
     way: Array
     why: Array
     batch: Batch
+    asks: Asks | None = None
+
+    def take(self, which: Array) -> Moves:
+        """Return those of some of the batch, by truth; nobody asks for a slot among them."""
+        return Moves(
+            *(self.status[which], self.at[which], self.way[which], self.why[which]), self.batch.take(which)
+        )
 
 
 def advance(plan: Plan, place: int, batch: Batch, world: World, until: int, since: int = 0) -> Moves:
@@ -160,7 +195,16 @@ def _put_together(batch: Batch, parts: Sequence[tuple[Array, Moves]]) -> Moves:
         return np.concatenate([getattr(moves, name) for _which, moves in parts])[back]
 
     after = Batch.joined([moves.batch for _which, moves in parts]).take(back)
-    return Moves(all_of("status"), all_of("at"), all_of("way"), all_of("why"), after)
+    asks = None
+    if any(moves.asks is not None for _which, moves in parts):
+        every = [moves.asks or _no_asks(len(moves.at)) for _which, moves in parts]
+        names = ("since", "first", "last")
+        asks = Asks(*(np.concatenate([getattr(each, name) for each in every])[back] for name in names))
+    return Moves(all_of("status"), all_of("at"), all_of("way"), all_of("why"), after, asks)
+
+
+def _no_asks(n: int) -> Asks:
+    return Asks(*(np.full(n, NEVER, np.int64) for _each in range(3)))
 
 
 def _wait(plan: Plan, place: int, batch: Batch, world: World, until: int, _since: int) -> Moves:
@@ -204,10 +248,10 @@ def _contact(plan: Plan, place: int, batch: Batch, world: World, until: int, sin
     A contact that could have been made in contact hours that are over is judged again in those of now, one
     that could have been made while the journey stood still when its customer goes on.
     """
+    if plan.paces(place):
+        return _paced(plan, place, batch, world, until, since)
     step, n = plan.steps[place], len(batch)
-    begins = np.full(n, since, np.int64)
-    if world.not_before is not None:
-        begins = np.maximum(begins, world.openings.first(world.not_before[batch.who]))
+    begins = _begins(batch, world, since)
     moment = world.openings.first(batch.due)
     deadline = moment + step.seconds
     status, at = np.full(n, WAITING, np.int8), moment.copy()
@@ -235,6 +279,73 @@ def _contact(plan: Plan, place: int, batch: Batch, world: World, until: int, sin
         open_ = np.concatenate([open_[missed], held[~ends]])
     why[status == WAITING] = 0
     return _contacted(plan, place, batch, world, Moves(status, at, np.zeros(n, np.int16), why, batch))
+
+
+def _begins(batch: Batch, world: World, since: int) -> Array:
+    """Return from when on contacts go that could have been made before."""
+    begins = np.full(len(batch), since, np.int64)
+    if world.not_before is None:
+        return begins
+    return np.maximum(begins, world.openings.first(world.not_before[batch.who]))
+
+
+def _paced(plan: Plan, place: int, batch: Batch, world: World, until: int, since: int) -> Moves:
+    """Judge contacts at the moments of their slots; who has none asks for one, as does whoever missed it.
+
+    Held by a cap, a contact asks for a slot on a later day. When there is none in the time that it may wait,
+    it is held at the end of that.
+    """
+    step, n, days, first = plan.steps[place], len(batch), world.clock.days, world.openings.first
+    begins = _begins(batch, world, since)
+    slot, refused, hold = batch.slot.copy(), batch.refused.copy(), batch.hold.copy()
+    status, at, why = np.full(n, WAITING, np.int8), slot.copy(), np.zeros(n, np.int16)
+    # On the day of the slot it holds for what is made up later, too.
+    now = np.where(days(slot) == days(begins), np.maximum(slot, begins), slot)
+    gone = np.flatnonzero((slot > 0) & (refused > 0) & (slot <= until))
+    status[gone] = HELD
+    why[gone] = judged(plan, step, batch.take(gone), world, refused[gone])
+    open_ = np.flatnonzero((slot > 0) & (refused == 0) & (now <= until))
+    at[open_] = now[open_]
+    verdict = judged(plan, step, batch.take(open_), world, now[open_])
+    missed = (verdict == 0) & (now[open_] < begins[open_])
+    capped = verdict >= plan.words.index("cap_channel")
+    over = ~missed & ~capped
+    again, held = open_[missed], open_[capped]
+    status[open_[over]] = _decided(verdict[over])
+    slot[again] = hold[again] = 0
+    refused[held], slot[held] = now[held], 0
+    hold[held] = np.where(hold[held] > 0, hold[held], now[held] + step.seconds)
+    given_up = held[first(world.clock.midnights(days(now[held]) + 1)) > hold[held]]
+    slot[given_up] = at[given_up] = hold[given_up]
+    status[given_up] = np.where(hold[given_up] <= until, HELD, WAITING)
+    why[open_] = np.where(status[open_] == WAITING, 0, verdict)
+    asks = _no_asks(n)
+    new = np.flatnonzero(slot == 0)
+    later = refused[new] > 0
+    asked = np.where(later, refused[new], batch.due[new])
+    earliest = np.where(later, world.clock.midnights(days(refused[new]) + 1), batch.due[new])
+    earliest = first(np.maximum(earliest, after_minute(asked)))
+    is_late = earliest < begins[new]
+    asks.since[new], asks.first[new] = (
+        np.where(is_late, begins[new], asked),
+        np.maximum(earliest, begins[new] * is_late),
+    )
+    asks.last[new] = np.where(later, hold[new], NEVER)
+    at[new] = after_minute(asks.since[new])
+    waiting = status == WAITING
+    left = replace(
+        batch,
+        slot=np.where(waiting, slot, 0),
+        refused=np.where(waiting, refused, 0),
+        hold=np.where(waiting, hold, 0),
+    )
+    moves = Moves(status, at, np.zeros(n, np.int16), why, left)
+    return replace(_contacted(plan, place, left, world, moves), asks=asks)
+
+
+def after_minute(moments: Array) -> Array:
+    """Return when the slots are given that were asked for at moments: at the end of the minute."""
+    return (moments // MINUTE + 1) * MINUTE
 
 
 def _decided(verdict: Array) -> Array:

@@ -88,5 +88,7 @@ class World:
     truth: Truth | None = None
     #: up to when contacts count against caps; None for the moment of each contact
     present: int | None = None
+    #: who would call the customers, 0 for nobody; where a journey paces the calls of a marketer
+    owners: Array | None = None
     #: when those go on whom a stop of their journey held up
     not_before: Array | None = None

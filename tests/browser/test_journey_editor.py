@@ -89,6 +89,9 @@ def test_calling_again_is_made_by_keyboard_and_approved(visit: Visit, world: Wor
         ["已回应", "届时未回应", "已回应", "届时未回应"]
     )
     keys.press("Enter")
+    page.get_by_label("每日短信上限").fill("500")
+    page.get_by_label("每名营销人员每日外呼上限").fill("40")
+    expect(page.locator("#meaning")).to_contain_text("每日短信至多 500 条、每名营销人员每日外呼至多 40 通")
     page.get_by_role("button", name="保存草稿").focus()
     keys.press("Enter")
     expect(page.locator(".toast-good")).to_contain_text("未接再呼 v1 已保存")
@@ -99,6 +102,7 @@ def test_calling_again_is_made_by_keyboard_and_approved(visit: Visit, world: Wor
     call: dict[str, Any] = {"do": "contact", "channel": "call", "template": codes["call"]}
     wait: dict[str, Any] = {"do": "wait", "until": "answered", "then": "end"}
     assert version.spec["trigger"] == {"on": "hit", "grades": ["A", "B"]}
+    assert version.spec["pacing"] == {"sms": 500, "calls_per_marketer": 40}
     assert version.spec["steps"] == [
         {"id": "call1", **call, "then": "wait1"},
         {"id": "wait1", **wait, "hours": 4, "timeout": "call2"},
@@ -116,6 +120,8 @@ def test_calling_again_is_made_by_keyboard_and_approved(visit: Visit, world: Wor
     expect(page.locator(".facts .tag-version-active")).to_be_visible()
     expect(page.locator(".drawing-sheet .box")).to_have_count(6)
     expect(page.locator("table.stops tbody tr")).to_have_count(6)
+    page.get_by_role("button", name="新建草稿").click()
+    expect(page.get_by_label("每名营销人员每日外呼上限")).to_have_value("40")
 
 
 def test_steps_are_moved_removed_and_brought_back(visit: Visit, world: World) -> None:

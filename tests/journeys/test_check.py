@@ -107,6 +107,12 @@ FACT = {"on": "fact", "op": ">=", "value": 5}
             "a",
             "The steps a, b are a cycle without a wait.",
         ),
+        # its pacing
+        (
+            journey(sms("a"), pacing={"sms": 5, "call": 2}),
+            None,
+            "The pacing limits contacts by call, but no step makes any.",
+        ),
         # what a step says
         (journey({"id": "b", "do": "branch", "cases": [{"when": RICH, "then": "end"}]}), "b", "else"),
         (journey({**ASK, "cases": []}), "ask", "cases"),

@@ -6,11 +6,11 @@ import random
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from app.extensions import db
 from app.lib import clock
-from app.models import ContactStatement
+from app.models import ContactStatement, Customer, Staff
 from app.outreach import statement
 from tests.journeys.bank import Bank, compare, populate
 from tests.journeys.processes import Killed
@@ -101,10 +101,63 @@ CAPS: list[list[dict[str, Any]]] = [
 ]
 
 
-def run_random(bank: Bank, seed: int, people: int, days: int) -> int:
+def test_contacts_beyond_the_pacing_go_on_the_next_days_in_the_order_of_leads(bank: Bank) -> None:
+    """Two SMS a day for five customers who enter at once; their second SMS want a day after the first."""
+    steps = (sms("a", "wait"), wait("wait", "b", days=1), sms("b"))
+    bank.apply(outreach={**RULES, "caps": []}, journeys=[journey(*steps, pacing={"sms": 2})])
+    bank.last = on(4)
+    for number in range(5):
+        bank.hit(bank.customer(number), on(0), created_at=at(on(1), 6))
+    bank.live()
+    shown = compare(bank, "J")
+    made = [(row[1], row[3]) for row in shown if row[1] in "ab" and row[4] == "done"]
+    # The first SMS of all five were given their slots before the second ones of the first two were asked for.
+    expected = ["a1 b3", "a1 b4", "a2 b4", "a2", "a3"]
+    assert made == [
+        (each[0], f"{on(int(each[1]))}T09:30:00+08:00") for some in expected for each in some.split()
+    ]
+
+
+def test_a_slot_asked_for_in_the_last_minute_of_the_day_is_on_the_next_one(bank: Bank) -> None:
+    """Whole minutes are what slots are given by: a contact due at 18:59:30 has no time left."""
+    steps = (wait("wait", "a", hours=(12 * 3600 + 59 * 60 + 30) / 3600), sms("a"))
+    bank.apply(outreach={**RULES, "caps": []}, journeys=[journey(*steps, pacing={"sms": 2})])
+    bank.last = on(2)
+    bank.hit(bank.customer(1), on(0), created_at=at(on(1), 6))
+    bank.live()
+    [_waited, made, _end] = compare(bank, "J")
+    assert made[2:4] == [f"{on(1)}T18:59:30+08:00", f"{on(2)}T09:30:00+08:00"]
+
+
+def test_a_marketer_has_no_more_calls_a_day_than_the_pacing_says(bank: Bank) -> None:
+    steps = (sms("a", channel="call", template="T-CALL"),)
+    paced = {"call": 3, "calls_per_marketer": 1}
+    bank.apply(outreach={**RULES, "caps": []}, journeys=[journey(*steps, pacing=paced)])
+    bank.last = on(4)
+    marketer = Staff(username="m", first_name="m", last_name="m", email="m@x.invalid", active=True)
+    bank.session.add(marketer)
+    bank.session.flush()
+    for number in range(6):
+        lead = bank.customer(number)
+        bank.hit(lead, on(0), created_at=at(on(1), 6))
+        if number < 2:
+            bank.session.flush()
+            owned = update(Customer).where(Customer.id == lead.id).values(owner_id=marketer.id)
+            assert bank.session.execute(owned).rowcount == 1
+    bank.live()
+    shown = compare(bank, "J")
+    made = [row[3][:10] for row in shown if row[1] == "a"]
+    assert made == [str(on(day)) for day in (1, 2, 1, 1, 2, 2)]
+
+
+def run_random(bank: Bank, seed: int, people: int, days: int, paced: bool = False) -> int:
     """Compare what happens in a random journey with its simulation. Return the number of rows."""
     dice = random.Random(seed)
     made = without_unreachable(sound(dice)).model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    if paced:
+        used = {step["channel"] for step in made["steps"] if step["do"] == "contact"}
+        paced_by = {channel: dice.randint(1, 3) for channel in sorted(used)}
+        made |= {"pacing": paced_by} if used else {}
     bank.apply(
         outreach={**RULES, "caps": dice.choice(CAPS)},
         journeys=[{**made, "trigger": dice.choice(TRIGGERS)}],
@@ -122,6 +175,17 @@ def run_random(bank: Bank, seed: int, people: int, days: int) -> int:
 @pytest.mark.parametrize("seed", [11, 12])
 def test_random_journeys_do_what_the_simulation_shows(bank: Bank, seed: int) -> None:
     assert run_random(bank, seed, 30, 12) > 0
+
+
+@pytest.mark.parametrize("seed", [13, 14, 15])
+def test_random_paced_journeys_do_what_the_simulation_shows(bank: Bank, seed: int) -> None:
+    assert run_random(bank, seed, 30, 12, paced=True) > 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(130, 140))
+def test_random_paced_journeys_of_a_month_do_what_the_simulation_shows(bank: Bank, seed: int) -> None:
+    assert run_random(bank, seed, 300, 30, paced=True) > 0
 
 
 @pytest.mark.long

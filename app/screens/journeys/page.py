@@ -67,8 +67,7 @@ def sentence(journey: Journey) -> str:
 
 def version_head(version: JourneyVersion) -> str:
     """Return in words who enters a version and what ends it early."""
-    journey = stored_def(version)
-    return _("; ").join(head_sentences(journey.trigger, journey.reentry, journey.goal, names()))
+    return _("; ").join(head_sentences(stored_def(version), names()))
 
 
 def difference(version: JourneyVersion) -> Markup:

@@ -220,6 +220,8 @@ def key_figures(result: Result) -> list[Figure]:
 
     contacts = numbers["contacts"]
     of_channel = [Note(f"{channel_name(each)} {n:,}") for each, n in contacts.items()]
+    if postponed := sum(numbers.get("postponed", {}).values()):
+        of_channel.append(Note(_("on a later day because of the pacing: %(n)s", n=f"{postponed:,}")))
     return [
         Figure(_("Entered"), entered, "", "journey_entered"),
         Figure(_("Reached the goal"), numbers["goal"], "", "journey_goal", notes=of_all(numbers["goal"])),

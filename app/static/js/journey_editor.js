@@ -84,8 +84,17 @@ function currentJourney() {
     reentry: field("f-again").value === "never" ? "never" : { after_days: whole("f-after") },
     ...(aim === "any" ? { goal: { outcome: "any" } } : {}),
     ...(aim === "products" ? { goal: { products: goal.values.products } } : {}),
+    ...pacing(),
     steps,
   };
+}
+
+const LIMITS = ["sms", "call", "calls_per_marketer"];
+
+/** @returns {{ pacing?: Record<string, number> }} */
+function pacing() {
+  const limits = LIMITS.map((name) => [name, whole(`f-pacing-${name}`)]).filter(([, most]) => most !== null);
+  return limits.length ? { pacing: Object.fromEntries(limits) } : {};
 }
 
 /** @param {Journey} journey */
@@ -108,6 +117,7 @@ function fill(journey) {
   field("f-after").value = String(reentry.after_days ?? 30);
   field("f-goal").value = !aim ? "none" : aim.outcome ? "any" : "products";
   goal.values = { products: aim?.products ?? [] };
+  for (const name of LIMITS) field(`f-pacing-${name}`).value = String(journey.pacing?.[name] ?? "");
   steps = structuredClone(journey.steps);
   cards.clear();
   showHead();
