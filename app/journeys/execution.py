@@ -166,7 +166,7 @@ def _decide(
 ) -> None:
     plan, config, today = _plan(version_id), current_settings(), clock.today(now)
     place = next(number for number, step in enumerate(plan.steps) if step.id == step_id)
-    step = plan.steps[place].definition
+    step, is_paced = plan.steps[place].definition, plan.paces(place)
     until = seconds_of(now)
 
     def each(name: str) -> Any:
@@ -176,7 +176,7 @@ def _decide(
     world = Past(plan, config, (today, today), found).world(None, until, step)
     world.not_before = each("not_before")
     batch = Batch.starting(plan, world, np.arange(len(rows)), each("due_at"))
-    if plan.paces(place):
+    if is_paced:
         batch = replace(batch, slot=each("slot_at"), refused=each("refused_at"), hold=each("hold_until"))
     if isinstance(step, Wait) and step.until == "answered":
         batch = replace(batch, answer=_answers(rows))
@@ -184,13 +184,13 @@ def _decide(
     version = db.session.get_one(JourneyVersion, version_id)
     done = [row for row, status in zip(rows, moves.status, strict=True) if status == DONE]
     acts.act(step, version, done, now)
-    if plan.paces(place):
+    if is_paced:
         asking.add(version, plan, place, rows, moves, world)
     wanted: dict[Wanted, tuple[Standing, int]] = {}
     told = zip(*(part.tolist() for part in (moves.status, moves.at, moves.why, moves.way)), strict=True)
     for row, (status, at, why, way) in zip(rows, told, strict=True):
         if status == WAITING:
-            if not plan.paces(place):
+            if not is_paced:
                 changes.look_again(row, at)
         elif status == DONE and isinstance(step, Contact):
             wanted[Wanted(row.lead_id, row.hit_id, row.number)] = row, at

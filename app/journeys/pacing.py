@@ -120,6 +120,6 @@ def with_slot(batch: Batch, slots: Sequence[int | None]) -> Batch:
     """Return those who asked with the slots that they were given, None for none."""
     given = np.array([slot is not None for slot in slots], bool)
     moments = np.array([slot or 0 for slot in slots], np.int64)
-    # Who has held no contact back waits for as long as there are contact hours.
+    # No slot means the end of the hold; a contact that no cap held waits until contact hours are known.
     until = np.where(batch.hold > 0, batch.hold, NEVER)
     return replace(batch, slot=np.where(given, moments, until), refused=np.where(given, 0, batch.refused))

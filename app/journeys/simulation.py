@@ -342,7 +342,7 @@ class _Together:
         look = int(moves.at[0])
         if moves.status[0] == WAITING and look <= run.until:
             self.waiting[lead] = moves.batch
-            if moves.asks is not None and moves.asks.since[0] < NEVER:
+            if moves.asks is not None and moves.asks.wanted[0]:
                 return place, lead, each, moves
             heapq.heappush(self.queue, (look, lead, each, place))
             return None
@@ -411,7 +411,7 @@ class _Paced(_Run):
         moves = super()._take(place, batch)
         if moves.asks is None:
             return moves
-        asking = (moves.asks.since < NEVER) & (moves.at <= self.until)
+        asking = moves.asks.wanted & (moves.at <= self.until)
         order = np.flatnonzero(asking)[np.argsort(moves.at[asking], kind="stable")]
         minutes, starts = np.unique(moves.at[order], return_index=True)
         for minute, which in zip(minutes.tolist(), np.split(order, starts[1:]), strict=False):

@@ -57,7 +57,7 @@ class Asking:
         asks = moves.asks
         waiting = moves.status == WAITING
         gives = waiting & (moves.at <= self._now)
-        gives &= False if asks is None else asks.since < NEVER
+        gives &= False if asks is None else asks.wanted
         self._wait(rows, moves.batch, moves.at, np.flatnonzero(waiting & ~gives))
         which = np.flatnonzero(gives)
         if len(which):

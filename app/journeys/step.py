@@ -121,6 +121,11 @@ class Asks:
     first: Array
     last: Array
 
+    @property
+    def wanted(self) -> Array:
+        """Whether somebody asks for a slot."""
+        return self.since < NEVER
+
 
 @dataclass(frozen=True)
 class Moves:

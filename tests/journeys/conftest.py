@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from flask import Flask
 from sqlalchemy.orm import Session
 
@@ -35,3 +37,16 @@ def bank(
     made = Bank(app, cli, session, tmp_path, set_clock)
     made.apply(**AROUND)
     return made
+
+
+@pytest.fixture
+def check(cli: Callable[..., Any], tmp_path: Path) -> Callable[[Any], tuple[int, dict[str, Any]]]:
+    """Return a function that checks a file of journeys. It returns the exit code and what is said."""
+
+    def run(content: Any) -> tuple[int, dict[str, Any]]:
+        file = tmp_path / "journeys.yaml"
+        file.write_text(yaml.safe_dump(content, allow_unicode=True), "utf-8")
+        result = cli("journeys", "check", file, "--json")
+        return result.exit_code, json.loads(result.stdout)
+
+    return run

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,17 +12,6 @@ import yaml
 from tests.journeys.support import AROUND, END, RECALL, RICH, journey, sms, wait
 
 Check = Callable[[Any], tuple[int, dict[str, Any]]]
-
-
-@pytest.fixture
-def check(cli: Callable[..., Any], tmp_path: Path) -> Check:
-    def run(content: Any) -> tuple[int, dict[str, Any]]:
-        file = tmp_path / "journeys.yaml"
-        file.write_text(yaml.safe_dump(content, allow_unicode=True), "utf-8")
-        result = cli("journeys", "check", file, "--json")
-        return result.exit_code, json.loads(result.stdout)
-
-    return run
 
 
 def test_the_journey_of_the_contract_and_one_of_every_step_can_run(check: Check) -> None:

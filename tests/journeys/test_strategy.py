@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -62,17 +61,6 @@ BY_TABLE = journey(STEP, wait("wait"))
 
 def table(*rows: dict[str, Any], **values: Any) -> dict[str, Any]:
     return {**TABLE, "rows": [*rows], **values}
-
-
-@pytest.fixture
-def check(cli: Callable[..., Any], tmp_path: Path) -> Run:
-    def run(content: Any) -> tuple[int, dict[str, Any]]:
-        file = tmp_path / "journeys.yaml"
-        file.write_text(yaml.safe_dump(content, allow_unicode=True), "utf-8")
-        result = cli("journeys", "check", file, "--json")
-        return result.exit_code, json.loads(result.stdout)
-
-    return run
 
 
 def test_a_journey_with_a_strategy_table_can_run(check: Run) -> None:
