@@ -26,6 +26,9 @@ from config import Settings
 
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 _NUMERIC = re.compile(r"(0x[0-9a-f]*|[0-9]+)(\.(0x[0-9a-f]*|[0-9]+))*\.?")
+HTTPS = 443
+#: translators to IPv4 (RFC 6052, RFC 8215), whose targets nobody can tell, and segment routing (RFC 9602)
+NEVER_PUBLIC = [ipaddress.ip_network(each) for each in ("64:ff9b::/96", "64:ff9b:1::/48", "5f00::/16")]
 KEEP_ALIVE_SECONDS = 30.0
 ANSWER_BYTES = 4096
 
@@ -38,7 +41,8 @@ class AllowedHosts:
     """The allow-list ``WEBHOOK_ALLOW`` of host names, with ``*.domain`` for all hosts below a domain.
 
     An entry ``host:port``, ``http://host:port`` or an IP address names an exact place. Only such a place may
-    have a private address, and only one with ``http://`` may be used without TLS.
+    have a private address, and only one with ``http://`` may be used without TLS. Without a port, an entry
+    stands for port 443 alone.
     """
 
     def __init__(self, entries: Iterable[str]) -> None:
@@ -47,7 +51,9 @@ class AllowedHosts:
     def check(self, url: str) -> tuple[str, str, int, bool]:
         """Return scheme, host and port of the URL, and whether it may be private. Raises NotAllowed."""
         scheme, host, port = parts(url)
-        places = {f"{host}:{port}", f"{scheme}://{host}:{port}", *([host] if _is_address(host) else [])}
+        places = {f"{host}:{port}", f"{scheme}://{host}:{port}"}
+        if _is_address(host) and port == HTTPS:
+            places.add(host)
         if scheme == "http" and f"http://{host}:{port}" not in self._entries:
             raise NotAllowed("https is required")
         if places & self._entries:
@@ -55,6 +61,10 @@ class AllowedHosts:
         parents = {f"*.{'.'.join(host.split('.')[n:])}" for n in range(1, host.count(".") + 1)}
         if not ({host} | parents) & self._entries:
             raise NotAllowed("the host %(host)s is not on the allow-list WEBHOOK_ALLOW", host=host)
+        if port != HTTPS:
+            raise NotAllowed(
+                "port %(port)s of %(host)s is not on the allow-list WEBHOOK_ALLOW", port=port, host=host
+            )
         return scheme, host, port, False
 
 
@@ -75,7 +85,7 @@ def parts(url: str) -> tuple[str, str, int]:
     if split.fragment:
         raise NotAllowed("the address must not have a fragment")
     _check_host(host)
-    return split.scheme, host, port if port is not None else {"http": 80, "https": 443}[split.scheme]
+    return split.scheme, host, port if port is not None else {"http": 80, "https": HTTPS}[split.scheme]
 
 
 def _check_host(host: str) -> None:
@@ -96,11 +106,11 @@ def is_public(address: str) -> bool:
     ip = ipaddress.ip_address(address.split("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
-        if inner is None and (int(ip) >> 32 in (0, 0x0064FF9B << 64)):
+        if inner is None and int(ip) >> 32 == 0:
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(str(inner))
-    return ip.is_global and not ip.is_multicast
+    return ip.is_global and not ip.is_multicast and not any(ip in network for network in NEVER_PUBLIC)
 
 
 def resolve(host: str, port: int) -> list[str]:

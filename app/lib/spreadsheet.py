@@ -20,7 +20,8 @@ else:
     openpyxl = lazy("openpyxl")
 
 
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+#: spreadsheets of Chinese and Japanese editions take full-width signs for plain ones
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _TIME = r"(?:[T ]\s*[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)?"
 _DATE = re.compile(
     rf"([0-9]{{4}})\s*[-/.年]\s*([0-9]{{1,2}})\s*[-/.月]\s*([0-9]{{1,2}})\s*[日号]?{_TIME}"
