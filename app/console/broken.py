@@ -77,7 +77,7 @@ def keep_language(response: Response) -> None:
             max_age=LANGUAGE_SECONDS,
             httponly=True,
             secure=current_app.config["SETTINGS"].https_only,
-            samesite="Lax",
+            samesite="Strict",
         )
 
 
@@ -94,6 +94,7 @@ def _html(fault: error_pages.Fault, code: int) -> Response:
     return make_response(
         template.render(
             fault=fault,
+            nonce=getattr(request, "csp_nonce", ""),
             language="zh-CN" if language() == "zh" else "en",
             product=_("Lead Monitor"),
             number=_("Error %(code)s", code=code),

@@ -205,7 +205,7 @@ def _box(field: Any, place: int, choice: Iterable[Any]) -> Markup:
     name = str(text).lstrip(INDENT)
     depth = len(str(text)) - len(name)
     return Markup(
-        '<label data-depth="{5}" style="--depth:{5}"><input type="checkbox" class="check" name="{0}" '
+        '<label data-depth="{5}"><input type="checkbox" class="check" name="{0}" '
         'id="{1}-{2}" value="{3}"{4}> <span data-within="{7}">{6}</span></label>'
     ).format(
         *(field.name, field.id, place, value, Markup(" checked") if ticked else ""),

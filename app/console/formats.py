@@ -106,8 +106,15 @@ def progress_bar(value: Any) -> Markup:
     """Format a percentage as a progress bar."""
     return Markup(
         '<div class="bar" role="progressbar" aria-valuemin="0" aria-valuemax="100" aria-valuenow="{0}"'
-        ' aria-label="{1}"><i style="width:{0}%"></i><b>{0}%</b></div>'
-    ).format(int(value or 0), gettext("Progress"))
+        ' aria-label="{1}">{2}<b>{0}%</b></div>'
+    ).format(int(value or 0), gettext("Progress"), fill(int(value or 0)))
+
+
+def fill(percent: float) -> Markup:
+    """Return what fills so much of a bar, without a style attribute, which pages may not have."""
+    return Markup('<svg class="fill" aria-hidden="true"><rect width="{:.1f}%" height="100%"/></svg>').format(
+        max(0.0, min(percent, 100.0))
+    )
 
 
 def code(value: Any) -> Markup | str:

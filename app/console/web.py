@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
+import math
+import time
 import uuid
 from typing import Any
 
 import prison
-from flask import Flask, Response, abort, g, jsonify, render_template, request
+from flask import Flask, Response, abort, current_app, g, jsonify, render_template, request
 from flask_babel import gettext
 from flask_talisman import Talisman
 from flask_wtf.csrf import CSRFError
 from sqlalchemy import text
 from sqlalchemy.exc import DataError, SQLAlchemyError
-from werkzeug.exceptions import BadRequest, HTTPException
+from werkzeug.exceptions import BadRequest, HTTPException, TooManyRequests
 from werkzeug.http import parse_options_header
 from werkzeug.middleware.proxy_fix import ProxyFix
 from whitenoise import WhiteNoise
@@ -30,7 +32,7 @@ from app.lib.row_id import RowIdConverter
 CONTENT_SECURITY_POLICY = {
     "default-src": "'self'",
     "script-src": "'self'",
-    "style-src": "'self' 'unsafe-inline'",
+    "style-src": "'self'",
     "img-src": "'self' data:",
     "font-src": "'self'",
     "object-src": "'none'",
@@ -39,6 +41,14 @@ CONTENT_SECURITY_POLICY = {
     "frame-ancestors": "'none'",
 }
 
+#: what no page needs, so that no script that gets into one can ask for it
+PERMISSIONS = ", ".join(
+    f"{feature}=()"
+    for feature in (
+        *("accelerometer", "browsing-topics", "camera", "display-capture", "geolocation", "gyroscope", "hid"),
+        *("magnetometer", "microphone", "midi", "payment", "serial", "usb", "xr-spatial-tracking"),
+    )
+)
 MAX_QUERY = 4000
 #: how long /readyz waits for a connection that is open, and again for a new one
 PROBE_SECONDS = 2
@@ -57,7 +67,8 @@ def init_app(app: Flask) -> None:
         session_cookie_secure=settings.https_only,
         session_cookie_samesite="Lax",
         content_security_policy=CONTENT_SECURITY_POLICY,
-        content_security_policy_nonce_in=["script-src"],
+        content_security_policy_nonce_in=["script-src", "style-src"],
+        permissions_policy=PERMISSIONS,
         frame_options="DENY",
         referrer_policy="same-origin",
     )
@@ -101,6 +112,8 @@ def _check_api_query() -> None:
 
 def _finish(response: Response) -> Response:
     response.headers["X-Request-ID"] = g.get("request_id", "")
+    response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
     if g.get("actor") is not None and response.status_code < 500:
         _log_response(response)
     broken.keep_language(response)
@@ -146,17 +159,25 @@ def _error_page(error: Exception) -> Any:
     if code >= 500:
         return broken.page(error, code)
     description = error.description if isinstance(error, HTTPException) and _is_ours(error) else None
+    headers = _retry_after() if code == TooManyRequests.code else {}
     if broken.wants_json():
-        return jsonify(message=description or _name(error), request_id=g.get("request_id")), code
+        return jsonify(message=description or _name(error), request_id=g.get("request_id")), code, headers
     fault = error_pages.fault(code, csrf=isinstance(error, CSRFError))
-    return render_template(
+    page = render_template(
         "error.html",
         layout="frame.html" if g.get("user") else "gate.html",
         code=code,
         description=description,
         fault=fault,
         request_id=g.get("request_id"),
-    ), code
+    )
+    return page, code, headers
+
+
+def _retry_after() -> dict[str, str]:
+    """Return the header that says in how many seconds the limit lets a request through again."""
+    limit = current_app.appbuilder.sm.limiter.current_limit  # type: ignore[attr-defined]
+    return {"Retry-After": str(max(1, math.ceil(limit.reset_at - time.time())))} if limit else {}
 
 
 def _unstorable(error: Exception) -> BadRequest:

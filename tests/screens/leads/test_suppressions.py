@@ -228,7 +228,7 @@ def test_an_entry_in_force_counts_down_to_its_last_day(
 
 def test_a_leads_page_shows_activity_even_without_any(manager: Person, world: World) -> None:
     html = manager.get(f"/leadview/show/{world.ids['lead_home']}").text
-    assert html.count('class="day day-0" style="grid-area') == 90
+    assert html.count('class="day day-0" data-row') == 90
     assert "Calls: 0, on 0 of the last 90 days" in html
 
 
