@@ -67,7 +67,7 @@ class Settings:
     workbook_memory_mb: int = 2048
     workbook_seconds: int = 300
     https_only: bool = False
-    idle_minutes: int = 120
+    idle_minutes: int = 15
     session_hours: int = 12
     generated_secrets: tuple[str, ...] = ()
     pii_cipher: str = "aes-256-gcm"
@@ -87,6 +87,7 @@ class Settings:
     drop_roots: tuple[str, ...] = ()
     target_stop_days: int = 3
     gateway_tries: int = 6
+    requests_per_minute: int = 300
     web_statement_seconds: int = 30
     web_lock_seconds: int = 5
     web_idle_seconds: int = 120
@@ -190,7 +191,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         worker_memory_mb=_integer(env, "WORKER_MEMORY_MB", _worker_memory(env), 512, 1 << 20),
         workbook_memory_mb=_integer(env, "WORKBOOK_MEMORY_MB", 2048, 256, 1 << 20),
         workbook_seconds=_integer(env, "WORKBOOK_SECONDS", 300, 10, 86_400),
-        idle_minutes=_integer(env, "IDLE_MINUTES", 120, 1, 1440),
+        idle_minutes=_integer(env, "IDLE_MINUTES", 15, 3, 1440),
         session_hours=_integer(env, "SESSION_HOURS", 12, 1, 720),
         inbox_quiet_seconds=_integer(env, "INBOX_QUIET_SECONDS", 120, 0, 86_400),
         https_only=_choice(env, "HTTPS_ONLY", "1" if app_env == "production" else "0", ("0", "1")) == "1",
@@ -210,6 +211,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         smtp_url=_url(env, "SMTP_URL", ("smtp", "smtps", "smtp+plain")),
         mail_from=_mail_from(env),
         drop_roots=_words(env, "DROP_ROOTS"),
+        requests_per_minute=_integer(env, "REQUESTS_PER_MINUTE", 300, 30, 100_000),
         web_statement_seconds=_integer(env, "WEB_STATEMENT_SECONDS", 30, 1, 3600),
         web_lock_seconds=_integer(env, "WEB_LOCK_SECONDS", 5, 1, 3600),
         web_idle_seconds=_integer(env, "WEB_IDLE_SECONDS", 120, 1, 3600),
@@ -251,7 +253,6 @@ def flask_config(settings: Settings) -> dict[str, Any]:
         "LANGUAGES": {"zh": {"flag": "cn", "name": "中文"}, "en": {"flag": "gb", "name": "English"}},
         "AUTH_ROLE_ADMIN": "Admin",
         "AUTH_ROLE_PUBLIC": "Public",
-        "RATELIMIT_HEADERS_ENABLED": True,
         "RATELIMIT_ENABLED": bool(settings.redis_url),
         "RATELIMIT_STORAGE_URI": settings.redis_url.replace("unix://", "redis+unix://") or "memory://",
         "RATELIMIT_STORAGE_OPTIONS": _redis_options(settings.redis_url),
@@ -263,7 +264,6 @@ def flask_config(settings: Settings) -> dict[str, Any]:
         "FAB_BASE_TEMPLATE": "frame.html",
         "FAB_INDEX_VIEW": "app.screens.home.HomeView",
         "FAB_SECURITY_MANAGER_CLASS": "app.security.StaffSecurityManager",
-        "FAB_PASSWORD_COMPLEXITY_ENABLED": True,
         "FAB_API_SWAGGER_UI": False,
         "FAB_API_KEY_ENABLED": True,
         "FAB_API_KEY_PREFIXES": ["lm_"],

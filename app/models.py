@@ -210,6 +210,35 @@ class LoginSession(Model):
     browser: Mapped[str] = mapped_column(String(256), server_default="")
     created_at: Mapped[dt.datetime] = _now()
     last_seen_at: Mapped[dt.datetime] = _now()
+    user: Mapped[Staff] = relationship("Staff")
+
+    def __repr__(self) -> str:
+        return f"#{self.id}"
+
+
+class LoginDevice(Model):
+    """A browser at which a user logged in that didn't know them.
+
+    ``is_first`` is that of their first log-in.
+    """
+
+    __tablename__ = "login_device"
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"), index=True)
+    address: Mapped[str] = mapped_column(String(64), server_default="")
+    browser: Mapped[str] = mapped_column(String(256), server_default="")
+    is_first: Mapped[bool] = mapped_column(Boolean, server_default="false")
+    created_at: Mapped[dt.datetime] = _now()
+
+
+class FormerPassword(Model):
+    """The hash of a password that a user had before; the newest are kept (app/access/passwords.py)."""
+
+    __tablename__ = "former_password"
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"), index=True)
+    password: Mapped[str] = mapped_column(String(256))
+    created_at: Mapped[dt.datetime] = _now()
 
 
 # --- Leads ---

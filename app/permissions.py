@@ -489,6 +489,10 @@ TABLE: dict[str, dict[str, str]] = {
         "resetpasswords": "A",
         "sendlink": "A",
     },
+    "LoginSessionView": {
+        "can_list": EVERYONE,
+        "end": EVERYONE,
+    },
     "ApiKeyView": {
         "can_list": "AU",
         "can_show": "AU",

@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flask import Response, current_app, g, redirect, request, session, url_for
+from flask import Flask, Response, current_app, g, redirect, request, session, url_for
 from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_appbuilder.security.sqla.manager import SecurityManager
-from flask_appbuilder.security.views import AuthDBView
 from flask_babel import gettext
+from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from flask_login import current_user
 
-from app.access import devices, password_links, taints
+from app.access import devices, password_links, passwords, taints
 from app.audit.actor import set_request_user
 from app.audit.events import event, pseudonym
 from app.console import sessions
 from app.extensions import db
 from app.models import Staff
 from app.screens.staff import views
+from app.screens.staff.log_in import LogInView
 
 
 class StaffSecurityManager(SecurityManager):  # type: ignore[misc]
@@ -34,13 +35,20 @@ class StaffSecurityManager(SecurityManager):  # type: ignore[misc]
 
     def register_views(self) -> None:
         """Register log-in, profile and password views; users and roles come with the other views."""
-        self.auth_view = self.appbuilder.add_view_no_menu(AuthDBView())
+        self.auth_view = self.appbuilder.add_view_no_menu(LogInView())
         self.user_view = views.StaffView
         self._limit_log_in("60 per minute", devices.rate_limit_key)
         self._limit_log_in("10 per 10 minutes", _address_and_name, unless=devices.is_known_user)
         self.appbuilder.add_view_no_menu(views.PasswordLinkView)
         for view in (self.userinfoeditview, self.resetmypasswordview, self.resetpasswordview):
             self.appbuilder.add_view_no_menu(view)
+
+    def create_limiter(self, app: Flask) -> Limiter:
+        """Return the limiter, which counts the requests to each route by person, or by address."""
+        most = f"{app.config['SETTINGS'].requests_per_minute} per minute"
+        limiter = Limiter(key_func=_person, default_limits=[most])
+        limiter.init_app(app)
+        return limiter
 
     def _limit_log_in(
         self, rate: str, key: Callable[[], str], unless: Callable[[], bool] | None = None
@@ -86,7 +94,7 @@ class StaffSecurityManager(SecurityManager):  # type: ignore[misc]
         session.pop("csrf_token", None)
         sessions.renew()
         if devices.typed_username():
-            devices.remember_user()
+            devices.remember_user(user.id)
         set_request_user(user.username)
         event("log_in", Staff.__tablename__, user.id, user.username)
 
@@ -114,11 +122,14 @@ class StaffSecurityManager(SecurityManager):  # type: ignore[misc]
         """Store a new password and end every session of the account; a user's own current session is renewed.
 
         A password set by another user must be replaced by the account's owner, and until then that user could
-        act under the account, which is recorded. A command has no user; it clears that record.
+        act under the account, which is recorded. A command has no user; it clears that record. Raises
+        FieldError for a password that the account may not have.
         """
         user, account = g.get("user"), self.get_user_by_id(userid)
         by_user = user is not None and user.is_authenticated
         own = by_user and user.id == account.id
+        passwords.check(account, password, own=own or not by_user)
+        passwords.remember(account)
         if by_user:
             taints.add_taint(account, user, taints.PASSWORD)
         else:
@@ -128,12 +139,25 @@ class StaffSecurityManager(SecurityManager):  # type: ignore[misc]
         if own:
             sessions.renew()
 
+    def add_user(
+        self, username: str, first_name: str, last_name: str, email: str, *args: Any, **kw: Any
+    ) -> Any:
+        """Add an account. Raises FieldError for a password that it may not have."""
+        password = kw.get("password") or (args[1] if len(args) > 1 else "")
+        if password:
+            names = {"username": username, "first_name": first_name, "last_name": last_name, "email": email}
+            passwords.check(Staff(**names), password)
+        return super().add_user(username, first_name, last_name, email, *args, **kw)
+
     def choose_password(self, token: str, password: str) -> Any:
         """Store the password that a user chose through a mailed link, and end all sessions. Return the user.
 
-        Raises DomainError when the link is no longer valid.
+        Raises DomainError when the link is no longer valid, FieldError for a password that the user may not
+        have.
         """
         user = password_links.use(token)
+        passwords.check(user, password)
+        passwords.remember(user)
         set_request_user(user.username)
         user.password_given = False
         super().reset_password(user.id, password)
@@ -146,8 +170,8 @@ BEFORE_OWN_PASSWORD = {
     "MyPasswordView.this_form_get",
     "MyPasswordView.this_form_post",
     "PasswordLinkView.choose",
-    "AuthDBView.login",
-    "AuthDBView.logout",
+    "LogInView.login",
+    "LogInView.logout",
     "LocaleView.index",
     "appbuilder.static",
     "static",
@@ -164,6 +188,12 @@ def require_own_password() -> Any:
     if not manager.has_access("can_this_form_get", "MyPasswordView"):
         return None  # a user without a role can't open anything anyway
     return redirect(url_for("MyPasswordView.this_form_get"))
+
+
+def _person() -> str:
+    if current_user.is_authenticated:
+        return f"person {current_user.get_id()}"
+    return f"address {get_remote_address()}"
 
 
 def _address_and_name() -> str:

@@ -64,6 +64,7 @@ from app.screens.saved.views import SavedViewView
 from app.screens.schedules.views import HolidayView, ScheduleVersionView, ScheduleView
 from app.screens.search.views import SearchView, limit_rate
 from app.screens.staff.api_keys import ApiKeyView
+from app.screens.staff.sessions import LoginSessionView
 from app.screens.staff.views import RoleView, StaffView
 
 
@@ -223,6 +224,7 @@ MENU = (
     ),
 )
 WITHOUT_MENU = (
+    LoginSessionView,
     DeliveryAttemptView,
     StrategyRowView,
     ReminderView,

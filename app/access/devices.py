@@ -8,8 +8,11 @@ from __future__ import annotations
 from flask import Response, after_this_request, current_app, request
 from flask_limiter.util import get_remote_address
 from itsdangerous import BadSignature, URLSafeTimedSerializer
+from sqlalchemy import exists, insert
 
 from app.audit.events import pseudonym
+from app.extensions import db
+from app.models import LoginDevice
 
 COOKIE = "lead_monitor_device"
 DAYS = 365
@@ -32,8 +35,13 @@ def rate_limit_key() -> str:
     return request.cookies[COOKIE] if is_known_user() else get_remote_address()
 
 
-def remember_user() -> None:
-    """Add the user who has just logged in through the form to this browser's known users."""
+def remember_user(user_id: int) -> None:
+    """Add the user who has just logged in through the form to this browser's known users.
+
+    A browser that didn't know them is noted in the database, where a reminder finds it.
+    """
+    if not is_known_user():
+        _note(user_id)
     user = pseudonym(typed_username())
     users = [user, *(each for each in _users() if each != user)][:MAX_USERS]
 
@@ -46,9 +54,20 @@ def remember_user() -> None:
             path="/login/",
             secure=current_app.config["SESSION_COOKIE_SECURE"],
             httponly=True,
-            samesite="Lax",
+            samesite="Strict",
         )
         return response
+
+
+def _note(user_id: int) -> None:
+    values = {
+        "user_id": user_id,
+        "address": (request.remote_addr or "")[:64],
+        "browser": request.user_agent.string[:256],
+        "is_first": ~exists().where(LoginDevice.user_id == user_id),
+    }
+    with db.engine.begin() as connection:
+        connection.execute(insert(LoginDevice).values(values))
 
 
 def _users() -> list[str]:

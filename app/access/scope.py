@@ -8,7 +8,9 @@ from flask_appbuilder.security.sqla.models import Role, assoc_user_role
 from sqlalchemy import ColumnElement, and_, exists, false, func, or_, select, true
 from sqlalchemy.orm import aliased
 
+from app.access import sessions
 from app.extensions import db
+from app.lib.settings import current_settings
 from app.models import (
     Branch,
     BulkJob,
@@ -18,6 +20,7 @@ from app.models import (
     ImportBatch,
     JourneyEnrolment,
     Lead,
+    LoginSession,
     Mail,
     Outreach,
     OutreachBatch,
@@ -205,6 +208,13 @@ def saved_views_visible_to(user: Any) -> ColumnElement[bool]:
     return or_(SavedView.owner == user.username, SavedView.role_id.in_([role.id for role in roles]))
 
 
+def sessions_visible_to(user: Any) -> ColumnElement[bool]:
+    """Return a criterion on LoginSession: live ones, the user's own or those of all for Admin and Auditor."""
+    alive = sessions.is_live(current_settings())
+    names = {role.name for role in getattr(user, "roles", [])}
+    return alive if names & {"Admin", "Auditor"} else and_(alive, LoginSession.user_id == user.id)
+
+
 _SCOPES = {
     Lead: leads_visible_to,
     Hit: hits_visible_to,
@@ -216,6 +226,7 @@ _SCOPES = {
     Segment: segments_visible_to,
     ExportJob: exports_visible_to,
     BulkJob: bulk_visible_to,
+    LoginSession: sessions_visible_to,
     Reminder: reminders_visible_to,
     SavedView: saved_views_visible_to,
     Outreach: outreach_visible_to,

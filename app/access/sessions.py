@@ -74,6 +74,20 @@ def live_sessions(
     return connection.execute(query.order_by(LoginSession.last_seen_at.desc(), LoginSession.id)).all()
 
 
+def is_live(settings: Settings) -> ColumnElement[bool]:
+    """Return a criterion on LoginSession: the session is neither idle for too long nor too old."""
+    return ~_expired(settings)
+
+
+def seconds_left(connection: Connection, settings: Settings, session_id: int) -> int:
+    """Return the seconds after which a session ends unless it is used, 0 when it has ended."""
+    idle = LoginSession.last_seen_at + func.make_interval(0, 0, 0, 0, 0, settings.idle_minutes, SEEN_SECONDS)
+    whole = LoginSession.created_at + func.make_interval(0, 0, 0, 0, settings.session_hours)
+    left = func.extract("epoch", func.least(idle, whole) - clock.BEGAN)
+    seconds = connection.scalar(select(left).where(LoginSession.id == session_id, ~_expired(settings)))
+    return max(0, int(seconds or 0))
+
+
 def purge(connection: Connection, settings: Settings) -> int:
     """Delete the sessions that have expired. Return their number."""
     return connection.execute(delete(LoginSession).where(_expired(settings))).rowcount

@@ -6,10 +6,12 @@ Exit status: 0 done, 1 refused with the reason on standard error, 2 wrong usage.
 from __future__ import annotations
 
 from flask import Flask
+from flask_appbuilder.cli import fab
 from flask_migrate.cli import db as db_group
 
 from app.cli.api_keys import key_group
 from app.cli.audit import audit_group
+from app.cli.base import report_errors
 from app.cli.config import config_group
 from app.cli.database import seed_after_upgrade
 from app.cli.effect import effect_group
@@ -58,3 +60,12 @@ def init_app(app: Flask) -> None:
         app.cli.add_command(command)
     if not getattr(db_group, "lead_monitor", False):
         seed_after_upgrade()
+        _report_errors_of_accounts()
+
+
+def _report_errors_of_accounts() -> None:
+    """Let Flask-AppBuilder's commands print why a password is refused."""
+    for name in ("create-admin", "create-user", "reset-password"):
+        command = fab.commands[name]
+        if command.callback is not None:
+            command.callback = report_errors(command.callback)

@@ -11,7 +11,11 @@ from app.console import urls
 from app.console.access import view_of_table
 
 #: page name of a pointer → endpoint
-_PAGES = {"my_work": "MyWorkView.list", "reminder_choice": "ReminderChoiceView.this_form_get"}
+_PAGES = {
+    "my_work": "MyWorkView.list",
+    "my_profile": "StaffView.userinfo",
+    "reminder_choice": "ReminderChoiceView.this_form_get",
+}
 
 
 def address_of(pointer: Mapping[str, Any] | None) -> str:

@@ -74,6 +74,12 @@ def _known() -> dict[int, Fault]:
             _("Too many attempts"),
             _("Wait a minute and try again. Your administrator can reset your password."),
             _("Try again"),
+        )
+        if request.blueprint == "LogInView"
+        else Fault(
+            _("Too many requests"),
+            _("You opened this page too often in a short time. Wait a minute and try again."),
+            _("Try again"),
         ),
         500: Fault(
             _("Something went wrong on our side"),

@@ -13,7 +13,6 @@ from flask_appbuilder.fieldwidgets import (
     Select2Widget,
 )
 from flask_appbuilder.forms import DynamicForm
-from flask_appbuilder.validators import PasswordComplexityValidator
 from flask_babel import gettext, lazy_gettext
 from flask_wtf.file import FileField, FileRequired
 from werkzeug.security import check_password_hash
@@ -63,14 +62,13 @@ def tags() -> QuerySelectMultipleField:
 
 
 def new_password(first: Any = None) -> PasswordField:
-    """Return a field for a new password that explains and checks the rules, after the validator ``first``."""
+    """Return a field for a new password that explains the rules, which app/access/passwords.py checks."""
     return PasswordField(
         lazy_gettext("New password"),
         description=lazy_gettext(
-            "At least 10 characters with 2 upper-case letters, 3 lower-case letters, 2 digits and a "
-            "special character."
+            "At least 15 characters: some words that don't belong together, with spaces if you like."
         ),
-        validators=[first or DataRequired(), PasswordComplexityValidator()],
+        validators=[first or DataRequired()],
         widget=BS3PasswordFieldWidget(),
     )
 
@@ -158,11 +156,6 @@ class MyPasswordForm(DynamicForm):  # type: ignore[misc]
         """Check the current password."""
         if not check_password_hash(g.user.password, field.data or ""):
             raise ValidationError(gettext("This is not your current password."))
-
-    def validate_password(self, field: Any) -> None:
-        """Refuse the current password as the new one."""
-        if check_password_hash(g.user.password, field.data or ""):
-            raise ValidationError(gettext("This is your current password. Choose a different one."))
 
 
 class ProfileForm(DynamicForm):  # type: ignore[misc]

@@ -16,7 +16,7 @@ from flask_babel import gettext as _
 from sqlalchemy import func, select
 
 from app import labels
-from app.console import people
+from app.console import formats, people
 from app.console.access import may, view_named
 from app.console.addresses import address_of
 from app.console.controls import (
@@ -88,6 +88,7 @@ def init_app(app: Flask) -> None:
         today_date,
         user_info,
         bell,
+        session_end,
         can_search,
         languages,
         asset,
@@ -100,6 +101,7 @@ def init_app(app: Flask) -> None:
     )
     app.jinja_env.globals.update({each.__name__: each for each in parts})
     app.jinja_env.globals["person"] = people.shown
+    app.jinja_env.globals["fill"] = formats.fill
     app.jinja_env.globals.update(
         {
             each.__name__: each
@@ -161,6 +163,17 @@ def bell() -> Item | None:
         return None
     n = unread()
     return Item(f"{MAX_UNREAD}+" if n > MAX_UNREAD else str(n), url_for("ReminderView.list"), badge=n)
+
+
+def session_end() -> dict[str, Any]:
+    """Return what the page needs to warn of the end of the session, and the seconds until then."""
+    settings = current_app.config["SETTINGS"]
+    return {
+        "seconds": settings.idle_minutes * 60,
+        "user": g.user.id,
+        "left": url_for("LoginSessionView.left"),
+        "stay": url_for("LoginSessionView.stay"),
+    }
 
 
 def can_search() -> bool:

@@ -61,7 +61,7 @@ CHAPTERS = (
             "ExportJobView",
         ),
     ),
-    Chapter("staff", ("StaffView", "RoleView", "ApiKeyView", "ApiDocsView")),
+    Chapter("staff", ("StaffView", "RoleView", "LoginSessionView", "ApiKeyView", "ApiDocsView")),
     Chapter(
         "configuration",
         (

@@ -6,7 +6,7 @@ import datetime as dt
 
 from app.extensions import db
 from app.jobs.locks import Lock, try_lock
-from app.reminders import due_hits, failures, requests
+from app.reminders import devices, due_hits, failures, requests
 from app.reminders.notice import Notice, close_ended, store
 
 
@@ -18,7 +18,9 @@ def run_checks(now: dt.datetime) -> int:
     if not try_lock(db.session(), Lock.REMINDERS):
         db.session.rollback()
         return 0
-    current: list[Notice] = [*due_hits.notices(now), *requests.notices(now), *failures.notices(now)]
+    current: list[Notice] = [
+        each for check in (due_hits, requests, failures, devices) for each in check.notices(now)
+    ]
     count = store(current, now)
     close_ended(current, now)
     db.session.commit()

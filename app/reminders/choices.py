@@ -22,7 +22,10 @@ HOW = {
     DAILY: lazy_gettext("In the daily mail"),
 }
 #: kinds that can be mailed; test pushes appear on the screen only
-KINDS = ("hits", "assigned", "due", "call_back", "asked", "escalated", "approval", "decided", "job", "system")
+KINDS = (
+    *("hits", "assigned", "due", "call_back", "asked", "escalated"),
+    *("approval", "decided", "device", "job", "system"),
+)
 DAILY_AT = dt.time(8, 30)
 
 

@@ -15,6 +15,7 @@ KIND = {
     "escalated": lazy_gettext("Escalated hits"),
     "approval": lazy_gettext("Requests waiting for my decision"),
     "decided": lazy_gettext("Decisions on my requests"),
+    "device": lazy_gettext("My log-ins at new browsers"),
     "job": lazy_gettext("My failed jobs"),
     "system": lazy_gettext("System faults"),
     "test": lazy_gettext("Test"),

@@ -574,6 +574,10 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "resetpasswords": act("users", "resetpasswords", "staff", changes=False),
         "sendlink": act("users", "sendlink", "staff", changes=False),  # no mail server
     },
+    "LoginSessionView": {
+        "can_list": get("/loginsessionview/list/"),
+        "end": act("loginsessionview", "end", "my_session"),
+    },
     "ApiKeyView": {
         "can_list": get("/apikeyview/list/"),
         "can_show": get("/apikeyview/show/{key}"),
@@ -622,7 +626,7 @@ NOTHING_THERE = {
 def test_the_table_is_tried_whole(app: Flask) -> None:
     """Every permission of the table has an attempt, and every view of the app is in the table."""
     assert {(v, p) for v, permissions in TABLE.items() for p in permissions} == set(CASES)
-    free = {"HomeView", "UtilView", "LocaleView", "AuthDBView", "PasswordLinkView"}
+    free = {"HomeView", "UtilView", "LocaleView", "LogInView", "PasswordLinkView"}
     for view in app.appbuilder.baseviews:  # type: ignore[attr-defined]
         name = type(view).__name__
         if name not in free:
@@ -648,6 +652,7 @@ def world_of(
         _own_customers(session, app, world, me)
         session.commit()
         world.ids["my_reminder"] = reminder_for(session, me) if role else 1
+        world.ids["my_session"] = session.scalar(text("SELECT coalesce(max(id), 1) FROM login_session"))
         return world, client
 
     return make

@@ -14,7 +14,9 @@ from sqlalchemy.orm import Session
 
 from app import retention
 from app.access.keys import create_key
+from app.lib import clock
 from app.models import Staff
+from app.reminders import run_checks
 from config import Settings
 from tests.access.world import World
 from tests.conftest import PASSWORD, Person, make_staff
@@ -65,7 +67,7 @@ def _run(engine: Engine, statement: str) -> None:
 def test_logging_out_ends_a_copied_cookie(boss: Person) -> None:
     thief = _copy(boss)
     assert _is_in(thief)
-    boss.get("/logout/")
+    boss.submit("/logout/")
     assert not _is_in(thief)
 
 
@@ -156,7 +158,7 @@ def test_visitors_write_no_rows_and_pages_opened_are_not_kept(
 
 
 def test_an_idle_log_in_ends(boss: Person, engine: Engine) -> None:
-    for minutes, is_in in ((119, True), (119, True), (121, False)):
+    for minutes, is_in in ((14, True), (14, True), (17, False)):
         _run(engine, f"UPDATE login_session SET last_seen_at = now() - interval '{minutes} minutes'")
         assert _is_in(boss) is is_in
 
@@ -180,7 +182,7 @@ def test_polls_do_not_renew_and_requests_are_noted_once_a_minute(
     boss: Person, session: Session, engine: Engine
 ) -> None:
     seen = text("SELECT last_seen_at FROM login_session")
-    _run(engine, "UPDATE login_session SET last_seen_at = now() - interval '119 minutes'")
+    _run(engine, "UPDATE login_session SET last_seen_at = now() - interval '14 minutes'")
     idle = session.scalar(seen)
     assert boss.get("/reminderview/unread").status_code == 200
     session.commit()
@@ -196,7 +198,7 @@ def test_polls_do_not_renew_and_requests_are_noted_once_a_minute(
 
 
 def test_the_bell_and_the_progress_of_every_job_are_polls(app: Flask) -> None:
-    asked = {name for name in app.view_functions if name.endswith((".progress", ".unread"))}
+    asked = {name for name in app.view_functions if name.endswith((".progress", ".unread", ".left"))}
     assert len(asked) > 5
     assert [name for name in asked if not getattr(app.view_functions[name], "is_poll", False)] == []
 
@@ -250,6 +252,71 @@ def test_the_profile_lists_ones_log_ins_and_ends_them_all(
     assert _is_in(colleague)
     ended = text("SELECT changes, actor FROM change_log WHERE kind = 'logged_out_everywhere'")
     assert session.execute(ended).one() == ({"sessions": 2}, "boss")
+
+
+def _left(client: Person) -> int:
+    return int(client.get("/loginsessionview/left").json["seconds"])
+
+
+def test_a_page_learns_how_long_the_log_in_lasts_and_prolongs_it_when_asked(
+    boss: Person, engine: Engine
+) -> None:
+    _run(engine, "UPDATE login_session SET last_seen_at = now() - interval '14 minutes'")
+    assert 60 < _left(boss) <= 120
+    assert 60 < _left(boss) <= 120
+    assert 900 < boss.submit("/loginsessionview/stay").json["seconds"] <= 960
+    assert 900 < _left(boss) <= 960
+    _run(engine, "UPDATE login_session SET created_at = now() - interval '11 hours 59 minutes'")
+    assert 0 < _left(boss) <= 60
+    _run(engine, "DELETE FROM login_session")
+    assert boss.get("/loginsessionview/left").status_code == 401
+
+
+def test_each_sees_and_ends_their_own_log_ins_and_an_administrator_anybodys(
+    app: Flask, boss: Person, session: Session, login: Callable[..., Person]
+) -> None:
+    elsewhere = _logged_in(app, "boss")
+    admin, auditor, colleague = (login(role, username=role) for role in ("Admin", "Auditor", "Marketer"))
+    newest = "SELECT max(id) FROM login_session WHERE user_id = (SELECT id FROM ab_user WHERE username = :u)"
+
+    def row(name: str) -> int:
+        return int(session.scalar(text(newest), {"u": name}) or 0)
+
+    def listed(client: Person) -> set[str]:
+        return set(re.findall(r"<code[^>]*>(\w+)</code>", client.get("/loginsessionview/list/").text))
+
+    assert listed(boss) == {"boss"}
+    assert listed(admin) == listed(auditor) == {"boss", "Admin", "Auditor", "Marketer"}
+    end = f"/loginsessionview/action/end/{row('boss')}"
+    assert colleague.submit(end).status_code == 404
+    assert auditor.submit(end).status_code in (403, 404)
+    assert _is_in(elsewhere)
+    assert boss.submit(end).status_code == 302
+    assert not _is_in(elsewhere)
+    assert _is_in(boss)
+    assert admin.submit(f"/loginsessionview/action/end/{row('boss')}").status_code == 302
+    assert not _is_in(boss)
+    ended = text("SELECT actor, title FROM change_log WHERE kind = 'session_ended' ORDER BY id")
+    assert session.execute(ended).all() == [("boss", "boss"), ("Admin", "boss")]
+
+
+def test_a_log_in_at_another_browser_rings_for_its_person(app: Flask, boss: Person, session: Session) -> None:
+    def rings() -> list[str]:
+        with app.app_context():
+            run_checks(clock.now())
+        session.commit()
+        found = session.scalars(text("SELECT values ->> 'address' FROM reminder WHERE kind = 'device'"))
+        return list(found)
+
+    assert rings() == [], "the first one is the person's own"
+    boss.submit("/logout/")
+    boss.submit("/login/", {"username": "boss", "password": PASSWORD})
+    assert rings() == [], "this browser is known"
+    stranger = Person(app, app.response_class, use_cookies=True)
+    form = {"username": "boss", "password": PASSWORD}
+    stranger.submit("/login/", form, environ_base={"REMOTE_ADDR": "10.9.8.7"})
+    assert rings() == ["10.9.8.7"]
+    assert "10.9.8.7" in boss.get("/reminderview/list/").text
 
 
 def test_an_api_key_has_no_session(app: Flask, world: World, session: Session) -> None:

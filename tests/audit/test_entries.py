@@ -237,7 +237,7 @@ def test_log_in_log_out_and_failures(app: Flask, session: Session, entries: Entr
     client.submit("/login/", {"username": "boss", "password": "wrong"})
     client.submit("/login/", {"username": "My-Secret-Pass-1", "password": "wrong"})
     client.submit("/login/", {"username": "boss", "password": PASSWORD})
-    client.get("/logout/")
+    client.submit("/logout/")
     known, unknown = entries(kind="log_in_failed")
     assert (known.actor, known.object, known.object_id, known.title) == (
         "anonymous",

@@ -88,7 +88,7 @@ def test_a_wrong_password_is_refused_and_log_out_works(session: Session, world: 
     log_in(window, "boss")
     expect(window.page.get_by_role("heading", level=1)).to_have_text("线索管理")
     window.page.locator(".person summary").click()
-    window.page.get_by_role("link", name="退出登录").click()
+    window.page.get_by_role("button", name="退出登录").click()
     expect(window.page.get_by_role("button", name="登录")).to_be_visible()
     window.open("/leadview/list/")
     expect(window.page.get_by_label("密码")).to_be_visible()

@@ -81,7 +81,7 @@ def test_a_broken_server_says_so_without_its_secrets(
 
 def test_too_many_log_ins_are_told_to_wait(login: Callable[..., Person]) -> None:
     stranger = login("Marketer", language="zh")
-    stranger.get("/logout/")
+    stranger.submit("/logout/")
     with stranger.session_transaction() as stored:
         stored["locale"] = "zh"
     answers = [stranger.submit("/login/", {"username": "x", "password": "y"}) for _ in range(12)]

@@ -55,6 +55,6 @@ def first_password_help() -> str:
     if password_links.can_be_sent():
         return _("Leave empty to mail the user a link for choosing a password.")
     return _(
-        "At least 10 characters with 2 upper-case letters, 3 lower-case letters, 2 digits and a special "
-        "character. The user must choose another one at the first log-in."
+        "At least 15 characters: some words that don't belong together, with spaces if you like. The user "
+        "must choose another one at the first log-in."
     )

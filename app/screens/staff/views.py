@@ -22,11 +22,12 @@ from wtforms import SelectField
 from wtforms.validators import DataRequired, Optional
 
 from app import labels, permissions
-from app.access import keys, password_links, sessions, staff, taints
+from app.access import keys, password_links, passwords, sessions, staff, taints
 from app.approvals import access
 from app.audit.events import event
 from app.console import formats, forms
 from app.console.sessions import current_id
+from app.console.table import Link
 from app.console.view import ConsoleView
 from app.console.widgets import ConsoleFormWidget, SessionsWidget
 from app.errors import DomainError, FieldError
@@ -124,6 +125,10 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
         """Return the full name."""
         return str(item.get_full_name())
 
+    def list_links(self) -> list[Link]:
+        """Return the link to who is logged in."""
+        return [Link(_("Log-in sessions"), url_for("LoginSessionView.list"))]
+
     def offers(self, action: str, item: Any) -> bool:
         """Return whether an action applies.
 
@@ -198,6 +203,8 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
         """Store the account; a change of its access waits for another administrator where there is one."""
         new_access = access.access_of(item)
         if created:
+            if form.password.data:
+                passwords.check(item, form.password.data)
             item.password = generate_password_hash(form.password.data or secrets.token_urlsafe(48))
             item.password_given = True
             item.roles, item.branch = [], None
@@ -414,15 +421,19 @@ class ProfileView(SimpleFormView):  # type: ignore[misc]
             elif form.phone.data:
                 own_phone.set_phone(g.user, form.phone.data)
         except FieldError as error:
-            db.session.rollback()
-            form.phone.errors = [*form.phone.errors, error.text()]
-            return self.render_template(
-                self.form_template, title=self.form_title, widgets=self._get_edit_widget(form=form)
-            )
+            return refuse(self, form, error)
         db.session.commit()
         session["locale"] = form.language.data
         flash(_("Saved."), "success")
         return redirect(url_for("StaffView.userinfo"))
+
+
+def refuse(view: SimpleFormView, form: Any, error: FieldError) -> Any:
+    """Show the form again with an error of one of its fields, and change nothing."""
+    db.session.rollback()
+    form[error.field].errors = [*form[error.field].errors, error.text()]
+    widgets = view._get_edit_widget(form=form)
+    return view.render_template(view.form_template, title=view.form_title, widgets=widgets)
 
 
 class MyPasswordView(SimpleFormView):  # type: ignore[misc]
@@ -441,7 +452,10 @@ class MyPasswordView(SimpleFormView):  # type: ignore[misc]
 
     def form_post(self, form: Any) -> Any:
         """Store the new password."""
-        self.appbuilder.sm.reset_password(g.user.id, form.password.data)
+        try:
+            self.appbuilder.sm.reset_password(g.user.id, form.password.data)
+        except FieldError as error:
+            return refuse(self, form, error)
         flash(_("Your password was changed."), "success")
         return redirect(url_for("StaffView.userinfo"))
 
@@ -460,6 +474,9 @@ class PasswordLinkView(BaseView):  # type: ignore[misc]
         if form.validate_on_submit():
             try:
                 self.appbuilder.sm.choose_password(form.token.data or "", form.password.data)
+            except FieldError as error:
+                db.session.rollback()
+                form.password.errors = [*form.password.errors, error.text()]
             except DomainError as error:
                 db.session.rollback()
                 flash(error.text(), "danger")
@@ -485,7 +502,10 @@ class PasswordView(SimpleFormView):  # type: ignore[misc]
         account = db.session.get(Staff, key) if key else None
         if account is None:
             abort(404)
-        self.appbuilder.sm.reset_password(account.id, form.password.data)
+        try:
+            self.appbuilder.sm.reset_password(account.id, form.password.data)
+        except FieldError as error:
+            return refuse(self, form, error)
         flash(_("%(name)s has a new password.", name=account.username), "success")
         flash(accounts.second_person_text(account), "warning")
         return redirect(url_for("StaffView.show", pk=account.id))

@@ -9,5 +9,6 @@ import "./lists.js";
 import "./place.js";
 import "./requests.js";
 import "./search.js";
+import "./session_end.js";
 import "./theme.js";
 import "./tips.js";
