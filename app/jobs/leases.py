@@ -113,7 +113,7 @@ class LeasedRows:
         """Return the criterion that a row waits and is due at ``now``."""
         return and_(self.model.status == self.waiting, self.model.next_at <= now)
 
-    def held_by(self, row_id: int, owner: str) -> ColumnElement[bool]:
+    def held_by(self, row_id: int | ColumnElement[int], owner: str) -> ColumnElement[bool]:
         """Return the criterion that ``owner`` holds the row."""
         return and_(self.model.id == row_id, self._held(owner))
 

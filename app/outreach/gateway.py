@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -62,8 +63,12 @@ class Gateway(Protocol):
     def per_second(self) -> float:
         """The limit of messages per second, 0 for none."""
 
-    def send(self, contact: Contact, now: dt.datetime) -> Answer:
-        """Hand over one contact. Never raises for errors of the other side."""
+    @property
+    def at_once(self) -> int:
+        """The most contacts that are handed over at once."""
+
+    def send(self, contacts: Sequence[Contact], now: dt.datetime) -> list[Answer]:
+        """Hand over contacts. Return an answer to each. Never raises for errors of the other side."""
 
     def ask(self, key: uuid.UUID, channel: str) -> Answer:
         """Ask for the status of a key; UNKNOWN when the gateway can't say."""

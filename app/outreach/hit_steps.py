@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import select
 
@@ -16,6 +16,14 @@ from app.lib import clock
 from app.models import CloseReason, Hit, HitStatus
 
 log = logging.getLogger(__name__)
+
+
+def waiting(hit_ids: Sequence[int]) -> list[int]:
+    """Return those of the hits that wait for their first step, in order."""
+    if not hit_ids:
+        return []
+    query = select(Hit.id).where(Hit.id.in_(hit_ids), Hit.status == HitStatus.WAITING)
+    return list(db.session.scalars(query.order_by(Hit.id)))
 
 
 def contacted(hit_id: int | None) -> None:

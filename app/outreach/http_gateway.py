@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import uuid
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from cryptography.fernet import InvalidToken
@@ -162,6 +163,8 @@ def pointed(document: Any, pointer: str) -> str:
 class HttpGateway:
     """Gateway to an HTTP system of the bank or its provider."""
 
+    at_once = 1
+
     def __init__(self, row: OutreachGateway, config: Settings) -> None:
         self.row: OutreachGateway | None = row
         self._settings = HttpSettings.model_validate(row.settings)
@@ -169,8 +172,11 @@ class HttpGateway:
         self._sealed = row.secret_cipher
         self.per_second = self._settings.per_second
 
-    def send(self, contact: Contact, now: dt.datetime) -> Answer:
-        """Post the contact. Anything but a clear answer is UNKNOWN."""
+    def send(self, contacts: Sequence[Contact], now: dt.datetime) -> list[Answer]:
+        """Post the contacts. Anything but a clear answer is UNKNOWN."""
+        return [self._send(each) for each in contacts]
+
+    def _send(self, contact: Contact) -> Answer:
         values = {
             "key": str(contact.key),
             "phone": contact.phone,

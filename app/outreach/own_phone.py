@@ -72,7 +72,8 @@ def send(user: Staff, body: str, values: Mapping[str, str]) -> OutreachTest:
     gateway.reserve(1)
     phone = PhoneVault.of(current_settings()).decrypt(user.phone_cipher)
     contact = Contact(0, test.key, SMS, phone, user.phone_masked, text)
-    _record(test, gateway, gateway.gateway.send(contact, clock.now()))
+    [answer] = gateway.gateway.send([contact], clock.now())
+    _record(test, gateway, answer)
     return test
 
 

@@ -6,6 +6,7 @@ import datetime as dt
 import hashlib
 import hmac
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from flask import current_app
@@ -55,30 +56,35 @@ class Sandbox:
 
     row = None
     per_second = 0.0
+    at_once = 500
 
-    def send(self, contact: Contact, now: dt.datetime) -> Answer:
-        """Accept the contact. Sending the same key again changes nothing."""
-        outcomes = outcomes_of(contact.key, contact.channel)
-        row = {
-            "outreach_id": contact.outreach_id or None,
-            "key": contact.key,
-            "channel": contact.channel,
-            "phone_masked": contact.phone_masked,
-            "body": contact.text,
-            "accepted_at": now,
-            "answers": outcomes,
-            "next_at": now + dt.timedelta(seconds=outcomes[0][0]) if contact.outreach_id else None,
-        }
-        with Session(db.engine) as session:
-            session.execute(insert(SandboxMessage).values(row).on_conflict_do_nothing(index_elements=["key"]))
-            session.commit()
-        return Answer(Receipt.ACCEPTED, ref=f"SANDBOX-{contact.key.hex[:12]}")
+    def send(self, contacts: Sequence[Contact], now: dt.datetime) -> list[Answer]:
+        """Accept the contacts. Sending the same key again changes nothing."""
+        rows = [_row(each, now) for each in contacts]
+        stored = insert(SandboxMessage).on_conflict_do_nothing(index_elements=["key"])
+        with db.engine.begin() as connection:
+            connection.execute(stored, rows)
+        return [Answer(Receipt.ACCEPTED, ref=f"SANDBOX-{each.key.hex[:12]}") for each in contacts]
 
     def ask(self, key: uuid.UUID, channel: str) -> Answer:
         """Return whether the key was accepted."""
         with Session(db.engine) as session:
             message_id = session.scalar(select(SandboxMessage.id).where(SandboxMessage.key == key))
         return Answer(Receipt.ACCEPTED if message_id else Receipt.ABSENT)
+
+
+def _row(contact: Contact, now: dt.datetime) -> dict[str, Any]:
+    outcomes = outcomes_of(contact.key, contact.channel)
+    return {
+        "outreach_id": contact.outreach_id or None,
+        "key": contact.key,
+        "channel": contact.channel,
+        "phone_masked": contact.phone_masked,
+        "body": contact.text,
+        "accepted_at": now,
+        "answers": outcomes,
+        "next_at": now + dt.timedelta(seconds=outcomes[0][0]) if contact.outreach_id else None,
+    }
 
 
 def due(now: dt.datetime, limit: int = 500) -> list[tuple[SandboxMessage, list[tuple[dt.datetime, str]]]]:

@@ -11,12 +11,27 @@ import datetime as dt
 import logging
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from decimal import Decimal
+from itertools import chain
+from typing import Any, NamedTuple
 
 from flask import Flask, current_app
-from sqlalchemy import and_, func, inspect, or_, select, text, update
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Integer,
+    Numeric,
+    String,
+    and_,
+    cast,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import joinedload
 
@@ -44,6 +59,7 @@ from app.outreach.compliance import DROPPED, Terms
 from app.outreach.gateway import Answer, Contact, Receipt
 from app.outreach.text_facts import Told
 
+#: contacts of a batch that are handled at once, more for a gateway that takes more, and threads that send
 CHUNK, THREADS = 50, 8
 CONTACTS = LeasedRows(
     Outreach,
@@ -104,7 +120,7 @@ def _turn(batch_id: int, now: dt.datetime) -> int:
     if until is not None:
         return _wait(batch, until, "gateway")
     try:
-        rows, handled, told = _reserve(batch_id, terms)
+        going, handled = _reserve(batch_id, terms, max(CHUNK, gateway.gateway.at_once))
     except IntegrityError as error:
         refused = guard.refusal(error)
         if refused is None:
@@ -114,8 +130,8 @@ def _turn(batch_id: int, now: dt.datetime) -> int:
     if not handled:
         _finish(batch_id)
         return 0
-    if rows:
-        _hand_over(batch, rows, gateway, terms, told)
+    if going:
+        _hand_over(batch, going, gateway)
     return handled
 
 
@@ -170,10 +186,29 @@ def _finish(batch_id: int) -> None:
     db.session.commit()
 
 
-def _reserve(batch_id: int, terms: Terms) -> tuple[list[Outreach], int, Told]:
+class _Going(NamedTuple):
+    """A reserved contact, or the refusal of one that can't be put together."""
+
+    id: int
+    hit_id: int | None
+    attempts: int
+    contact: Contact | Answer
+    segments: int | None
+    cost: Decimal | None
+
+
+class _Reserved(NamedTuple):
+    """Contacts that one worker holds since a time by time.monotonic()."""
+
+    owner: str
+    rows: list[_Going]
+    since: float
+
+
+def _reserve(batch_id: int, terms: Terms, most: int) -> tuple[_Reserved | None, int]:
     """Judge the next rows of a batch, reserve those that may be sent, and commit.
 
-    Return the reserved rows, the number of rows judged, and what their texts say of facts.
+    Return the reserved ones and the number of rows judged.
     """
     running = select(OutreachBatch.id).where(
         OutreachBatch.id == batch_id, OutreachBatch.status == OutreachBatchStatus.RUNNING
@@ -181,14 +216,14 @@ def _reserve(batch_id: int, terms: Terms) -> tuple[list[Outreach], int, Told]:
     # Pausing and cancelling wait for this lock, so that nothing is reserved after them.
     if db.session.scalar(running.with_for_update(read=True)) is None:
         db.session.rollback()
-        return [], 0, {}
-    rows = _claim(batch_id, terms.now)
+        return None, 0
+    rows = _claim(batch_id, terms.now, most)
     _lock_people(rows)
     judged = _judge(rows, terms)
     told = text_facts.tell(
         (row.version.body for row in rows), [row.lead_id for row in rows], terms.local.date()
     )
-    going, seen, now = [], set[str](), clock.now()
+    going, seen = [], set[str]()
     for row in rows:
         reason = judged.get(row.id, ["deleted"])[:1]
         if not reason and seen & {row.phone_index, row.id_hash}:
@@ -199,17 +234,17 @@ def _reserve(batch_id: int, terms: Terms) -> tuple[list[Outreach], int, Told]:
             status = OutreachStatus.DROPPED if reason[0] in DROPPED else OutreachStatus.HELD
             row.status, row.reason, row.at = status, reason[0], terms.now
         else:
-            row.status, row.at = OutreachStatus.SENDING, terms.now
-            row.lease_owner, row.lease_until, row.next_at = uuid.uuid4().hex, CONTACTS.lease_end(), now
-            row.attempts += 1
             seen |= {row.phone_index, row.id_hash}
             going.append(row)
-    _charge(going, terms, told)
+    reserved = _Reserved(uuid.uuid4().hex, _put_together(going, terms, told), time.monotonic())
+    db.session.flush()
+    if going:
+        _go(reserved, terms)
     db.session.commit()
-    return going, len(rows), told
+    return reserved if going else None, len(rows)
 
 
-def _claim(batch_id: int, now: dt.datetime) -> list[Outreach]:
+def _claim(batch_id: int, now: dt.datetime, most: int) -> list[Outreach]:
     query = (
         select(Outreach)
         .where(
@@ -217,10 +252,59 @@ def _claim(batch_id: int, now: dt.datetime) -> list[Outreach]:
             or_(CONTACTS.due(now), and_(Outreach.status == CONTACTS.waiting, Outreach.next_at.is_(None))),
         )
         .order_by(Outreach.id)
-        .limit(CHUNK)
-        .with_for_update(skip_locked=True)
+        .limit(most)
+        .options(joinedload(Outreach.version, innerjoin=True))
+        .with_for_update(skip_locked=True, of=Outreach)
+        .execution_options(populate_existing=True)
     )
     return list(db.session.scalars(query))
+
+
+def _put_together(rows: Sequence[Outreach], terms: Terms, told: Told) -> list[_Going]:
+    """Return what is handed over of each row, and what it costs.
+
+    The cost is stored before anything is sent, so that no later price or lost worker changes it. That of a
+    contact without a text is open: handing it over will fail.
+    """
+    price = cost.price(terms.settings, terms.channel)
+    query = select(Lead).where(Lead.id.in_([row.lead_id for row in rows])).options(joinedload(Lead.branch))
+    leads = {lead.id: lead for lead in db.session.scalars(query)}
+    going = []
+    for row in rows:
+        contact = _contact(row, leads[row.lead_id], terms, told)
+        segments = cost.segments(row.channel, contact.text) if isinstance(contact, Contact) else None
+        spent = None if segments is None else price * segments
+        going.append(_Going(row.id, row.hit_id, row.attempts + 1, contact, segments, spent))
+    return going
+
+
+def _go(reserved: _Reserved, terms: Terms) -> None:
+    """Let the contacts go to sending, which the database may refuse for one of them."""
+    rows = reserved.rows
+    given = (
+        func.unnest(
+            *(
+                cast([getattr(row, name) for row in rows], ARRAY(kind))
+                for name, kind in (("id", BigInteger), ("segments", Integer), ("cost", Numeric))
+            )
+        )
+        .table_valued("id", "segments", "cost")
+        .render_derived(name="given")
+    )
+    values = {
+        "status": CONTACTS.working,
+        "at": terms.now,
+        "lease_owner": reserved.owner,
+        "lease_until": CONTACTS.lease_end(),
+        "next_at": clock.now(),
+        "attempts": Outreach.attempts + 1,
+        "segments": given.c.segments,
+        "cost": given.c.cost,
+    }
+    db.session.execute(
+        update(Outreach).where(Outreach.id == given.c.id).values(values),
+        execution_options={"synchronize_session": False},
+    )
 
 
 def _lock_people(rows: Sequence[Outreach]) -> None:
@@ -250,65 +334,35 @@ def _judge(rows: Sequence[Outreach], terms: Terms) -> dict[int, list[str]]:
     return {key: list(found) for key, found in db.session.execute(query).tuples()}
 
 
-def _charge(rows: Sequence[Outreach], terms: Terms, told: Told) -> None:
-    """Store the cost of each row before it is sent, so that no later price or lost worker changes it."""
-    price = cost.price(terms.settings, terms.channel)
-    query = select(Lead).where(Lead.id.in_([row.lead_id for row in rows])).options(joinedload(Lead.branch))
-    leads = {lead.id: lead for lead in db.session.scalars(query)}
-    for row in rows:
-        try:
-            row.segments = cost.segments(row.channel, _text(row, leads[row.lead_id], terms, told))
-        except DomainError:
-            continue  # There is no text for this customer, so handing it over will fail.
-        row.cost = price * row.segments
-
-
-def _hand_over(
-    batch: OutreachBatch, rows: list[Outreach], gateway: gateways.Current, terms: Terms, told: Told
-) -> None:
-    leads = _reload(rows)
-    contacts = {row.id: _contact(row, leads[row.lead_id], terms, told) for row in rows}
-    sendable = [contact for contact in contacts.values() if isinstance(contact, Contact)]
-    first, reserved = gateway.reserve(len(sendable)), time.monotonic()
+def _hand_over(batch: OutreachBatch, reserved: _Reserved, gateway: gateways.Current) -> None:
+    """Send the reserved contacts, record the gateway's answers, and commit."""
+    batch_id = batch.id
+    sendable = [row.contact for row in reserved.rows if isinstance(row.contact, Contact)]
+    first, begun = gateway.reserve(len(sendable)), time.monotonic()
+    at_once = gateway.gateway.at_once
     spacing = 1 / gateway.gateway.per_second if gateway.gateway.per_second else 0.0
     db.session.commit()
-    _reload(rows)
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-    owners, claimed = {row.id: str(row.lease_owner) for row in rows}, time.monotonic()
 
-    def send(place: int) -> Answer | None:
-        """Return the gateway's answer, None when another worker has taken over the contact."""
-        contact = sendable[place]
+    def send(start: int) -> list[tuple[int, Answer]]:
+        """Return the gateway's answers, without contacts that another worker has taken over."""
         with app.app_context():
-            time.sleep(max(0.0, first + place * spacing - (time.monotonic() - reserved)))
-            if not CONTACTS.still_held(db.engine, contact.outreach_id, owners[contact.outreach_id], claimed):
-                return None
-            return gateway.gateway.send(contact, clock.now())
+            time.sleep(max(0.0, first + start * spacing - (time.monotonic() - begun)))
+            held = [
+                each
+                for each in sendable[start : start + at_once]
+                if CONTACTS.still_held(db.engine, each.outreach_id, reserved.owner, reserved.since)
+            ]
+            answers = gateway.gateway.send(held, clock.now()) if held else []
+            return [(each.outreach_id, answer) for each, answer in zip(held, answers, strict=True)]
 
     with ThreadPoolExecutor(THREADS) as pool:
-        answers = dict(
-            zip((c.outreach_id for c in sendable), pool.map(send, range(len(sendable))), strict=True)
-        )
-    now = clock.now()
-    for row in rows:
-        contact = contacts[row.id]
-        answer = answers[row.id] if isinstance(contact, Contact) else contact
-        if answer is not None:
-            _record(row, answer, gateway, now)
+        answers = dict(chain.from_iterable(pool.map(send, range(0, len(sendable), at_once))))
+    answers |= {row.id: row.contact for row in reserved.rows if isinstance(row.contact, Answer)}
+    _record(reserved, answers, gateway)
     # A batch that was cancelled in the meantime was settled without the answers.
-    db.session.refresh(batch)
-    cost.settle(batch)
+    cost.settle(db.session.get_one(OutreachBatch, batch_id, populate_existing=True))
     db.session.commit()
-
-
-def _reload(rows: Sequence[Outreach]) -> dict[int, Lead]:
-    """Read the rows with their texts again, all at once, after a commit. Return their leads by key."""
-    texts = select(Outreach).where(Outreach.id.in_([inspect(row).identity[0] for row in rows]))
-    texts = texts.options(joinedload(Outreach.version)).execution_options(populate_existing=True)
-    found = db.session.scalars(texts).all()
-    leads = select(Lead).where(Lead.id.in_([row.lead_id for row in found])).options(joinedload(Lead.branch))
-    read = db.session.scalars(leads.execution_options(populate_existing=True))
-    return {lead.id: lead for lead in read}
 
 
 def _contact(row: Outreach, lead: Lead, terms: Terms, told: Told) -> Contact | Answer:
@@ -326,46 +380,61 @@ def _text(row: Outreach, lead: Lead, terms: Terms, told: Told) -> str:
     return templates.render(row.version.body, values, row.channel, terms.settings.opt_out_sentence)
 
 
-def _record(row: Outreach, answer: Answer, gateway: gateways.Current, now: dt.datetime) -> None:
-    """Record the gateway's answer, if this worker still holds the row. Does not commit."""
-    failed = answer.receipt in (Receipt.BUSY, Receipt.UNKNOWN)
-    gateway.report(not failed, answer.note, now)
-    values = _after(row, answer, now)
-    updated = db.session.execute(
+def _record(reserved: _Reserved, answers: Mapping[int, Answer], gateway: gateways.Current) -> None:
+    """Record the gateway's answers to contacts that this worker still holds. Does not commit."""
+    now = clock.now()
+    rows = [(row, answers[row.id]) for row in reserved.rows if row.id in answers]
+    failures = [answer for _row, answer in rows if answer.receipt in (Receipt.BUSY, Receipt.UNKNOWN)]
+    if len(failures) < len(rows):
+        gateway.report(True, None, now)
+    for answer in failures:
+        gateway.report(False, answer.note, now)
+    accepted = [(row.id, answer) for row, answer in rows if answer.receipt is Receipt.ACCEPTED]
+    hits = _record_accepted(accepted, reserved.owner, now) if accepted else []
+    for row, answer in rows:
+        if answer.receipt is not Receipt.ACCEPTED:
+            db.session.execute(
+                update(Outreach)
+                .where(CONTACTS.held_by(row.id, reserved.owner))
+                .values(at=now, note=answer.note, **RELEASED, **_after(row.attempts, answer, now)),
+                execution_options={"synchronize_session": False},
+            )
+    for hit_id in hit_steps.waiting(hits):
+        hit_steps.contacted(hit_id)
+
+
+def _record_accepted(accepted: Sequence[tuple[int, Answer]], owner: str, now: dt.datetime) -> list[int]:
+    """Record accepted contacts. Return the keys of the hits that they were about."""
+    ids = cast([key for key, _answer in accepted], ARRAY(BigInteger))
+    refs = cast([answer.ref[:128] for _key, answer in accepted], ARRAY(String))
+    given = func.unnest(ids, refs).table_valued("id", "ref").render_derived(name="given")
+    values = {"status": OutreachStatus.SENT, "at": now, "sent_at": now, "next_at": None, "note": None}
+    recorded = (
         update(Outreach)
-        .where(CONTACTS.held_by(row.id, str(row.lease_owner)))
-        .values(at=now, note=answer.note, **RELEASED, **values),
-        execution_options={"synchronize_session": False},
+        .where(CONTACTS.held_by(given.c.id, owner))
+        .values({**values, **RELEASED, "gateway_ref": given.c.ref})
+        .returning(Outreach.hit_id)
     )
-    if updated.rowcount and answer.receipt is Receipt.ACCEPTED:  # type: ignore[attr-defined]
-        hit_steps.contacted(row.hit_id)
+    found = db.session.scalars(recorded, execution_options={"synchronize_session": False})
+    return [hit_id for hit_id in found if hit_id is not None]
 
 
-def _after(row: Outreach, answer: Answer, now: dt.datetime) -> dict[str, Any]:
-    """Return the new column values of a row after its gateway's answer."""
-    if answer.receipt is Receipt.ACCEPTED:
-        return {
-            "status": OutreachStatus.SENT,
-            "sent_at": now,
-            "next_at": None,
-            "gateway_ref": answer.ref[:128],
-        }
+def _after(attempts: int, answer: Answer, now: dt.datetime) -> dict[str, Any]:
+    """Return the new column values of a row that the gateway did not accept at once."""
     if answer.receipt is Receipt.UNKNOWN:
         return {"status": OutreachStatus.UNKNOWN, "next_at": now + ASK_AFTER[0]}
     if answer.receipt is Receipt.REJECTED:
         return _failed("gateway")
-    return _retry_or_fail(row, now, "gateway")
+    return _retry_or_fail(attempts, now, "gateway")
 
 
 def _failed(reason: str) -> dict[str, Any]:
     return FREE | {"status": OutreachStatus.FAILED, "reason": reason, "next_at": None}
 
 
-def _retry_or_fail(row: Outreach, now: dt.datetime, reason: str) -> dict[str, Any]:
+def _retry_or_fail(attempts: int, now: dt.datetime, reason: str) -> dict[str, Any]:
     """Return the new column values of a row to retry, or to fail after GATEWAY_TRIES attempts."""
-    next_at = next_attempt_at(
-        row.attempts, RETRY_AFTER, now, most=current_app.config["SETTINGS"].gateway_tries
-    )
+    next_at = next_attempt_at(attempts, RETRY_AFTER, now, most=current_app.config["SETTINGS"].gateway_tries)
     if next_at is None:
         return _failed(reason)
     return FREE | {"status": OutreachStatus.QUEUED, "reserved_at": None, "next_at": next_at}
@@ -423,7 +492,7 @@ def _write(row: Outreach, values: dict[str, Any]) -> None:
 def _requeue(row: Outreach, now: dt.datetime) -> None:
     """Queue a row that the gateway never saw again with the same key, if its batch and attempts allow."""
     if row.batch.status in batches.OPEN or row.batch.status == OutreachBatchStatus.DONE:
-        _write(row, _retry_or_fail(row, now, "unseen"))
+        _write(row, _retry_or_fail(row.attempts, now, "unseen"))
         if row.status == OutreachStatus.FAILED:
             return
         if row.batch.status == OutreachBatchStatus.DONE:
