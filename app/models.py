@@ -2210,6 +2210,15 @@ class JourneyEnrolment(Model):
         ),
         Index("ix_journey_enrolment_entered", "journey_id", "lead_id", "entered_at", unique=True),
         Index("ix_journey_enrolment_lead", "lead_id"),
+        Index("ix_journey_enrolment_time", "entered_at", "id"),
+        *(
+            Index(f"ix_journey_enrolment_{of}_time", f"{of}_id", "entered_at", "id")
+            for of in ("journey", "version")
+        ),
+        Index(
+            *("ix_journey_enrolment_now_time", "journey_id", "entered_at", "id"),
+            postgresql_where=text("status = 'under_way'"),
+        ),
         Index("ix_journey_enrolment_version", "version_id", "status"),
         Index("ix_journey_enrolment_hit", "hit_id", postgresql_where=text("hit_id IS NOT NULL")),
     )

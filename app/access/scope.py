@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask_appbuilder.security.sqla.models import Role, assoc_user_role
@@ -84,7 +85,7 @@ def leads_visible_to(user: Any) -> ColumnElement[bool]:
     """Return a criterion on Lead: leads that are not deleted and belong to the user's branches."""
     if sees_whole_bank(user):
         return live(Lead)
-    return and_(live(Lead), Lead.branch_id.in_(select(Branch.id).where(branches_visible_to(user))))
+    return and_(live(Lead), Lead.branch_id.in_(branch_keys(user)))
 
 
 def hits_visible_to(user: Any) -> ColumnElement[bool]:
@@ -96,16 +97,19 @@ def customers_visible_to(user: Any) -> ColumnElement[bool]:
     """Return a criterion on Customer: customers of the user's branches whose lead is not deleted."""
     if sees_whole_bank(user):
         return live(Customer)
-    # With the keys themselves the planner knows how few customers a branch has.
-    keys = db.session.scalars(select(Branch.id).where(branches_visible_to(user))).all()
-    return and_(live(Customer), Customer.branch_id.in_(keys))
+    return and_(live(Customer), Customer.branch_id.in_(branch_keys(user)))
+
+
+def branch_keys(user: Any) -> Sequence[int]:
+    """Return the keys of the user's branches: with them the planner knows how few rows a branch has."""
+    return db.session.scalars(select(Branch.id).where(branches_visible_to(user))).all()
 
 
 def within_branches(column: Any, user: Any) -> ColumnElement[bool]:
     """Return a criterion on a column of branch ids: the user's branches, or any for bank-wide roles."""
     if sees_whole_bank(user):
         return true()
-    within: ColumnElement[bool] = column.in_(select(Branch.id).where(branches_visible_to(user)))
+    within: ColumnElement[bool] = column.in_(branch_keys(user))
     return within
 
 

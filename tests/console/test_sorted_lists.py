@@ -8,10 +8,13 @@ import pytest
 from flask import Flask
 from sqlalchemy import ColumnElement, Select, select, text
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.orm import Session
 
+from app.access.scope import visible_to
 from app.console.data import ConsoleInterface
 from app.extensions import db
-from app.models import Customer, Hit, Lead
+from app.models import Branch, Customer, Hit, JourneyEnrolment, Lead, Outreach, Staff
+from tests.conftest import make_staff
 
 #: columns by which large lists are sorted, and how many terms of the order an index has to give
 ORDERS = {
@@ -51,6 +54,39 @@ def test_an_order_follows_an_index(app: Flask, view: str, column: str, direction
         data = interface(app, view)
         query = select(data.obj).where(LIVE[view]).order_by(*data.order(column, direction)).limit(25)
         assert presorted(query) >= ORDERS[view, column]
+
+
+@pytest.mark.parametrize("direction", ["asc", "desc"])
+@pytest.mark.parametrize(
+    "found",
+    [
+        (),
+        (JourneyEnrolment.journey_id == 7,),
+        (JourneyEnrolment.journey_id == 7, JourneyEnrolment.status == "under_way"),
+        (JourneyEnrolment.version_id == 7,),
+    ],
+)
+def test_customers_in_journeys_are_found_in_their_order(
+    app: Flask, found: tuple[ColumnElement[bool], ...], direction: str
+) -> None:
+    with app.app_context():
+        order = interface(app, "EnrolmentView").order("entered_at", direction)
+        query = select(JourneyEnrolment.id).where(*found).order_by(*order).limit(25)
+        assert presorted(query) == 2
+
+
+@pytest.mark.parametrize("model", [Lead, Hit, Customer, JourneyEnrolment, Outreach])
+def test_the_planner_is_told_the_branches_of_a_person(app: Flask, session: Session, model: Any) -> None:
+    """A sub-select would hide from it how few rows they have, and it would read the whole table."""
+    home = Branch(code="H", name="H", path="/1/")
+    session.add(home)
+    session.flush()
+    make_staff(session, "marketer", "Marketer", branch=home)
+    with app.app_context():
+        person = db.session.scalars(select(Staff).where(Staff.username == "marketer")).one()
+        query = select(model.id).where(visible_to(person, model))
+        words = query.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})
+        assert "FROM branch" not in str(words)
 
 
 def test_free_customers_of_a_branch_are_found_by_an_index(app: Flask) -> None:

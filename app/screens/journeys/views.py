@@ -280,6 +280,7 @@ class EnrolmentView(ConsoleView):
     empty_hint = lazy_gettext("Nobody has entered yet.")
     add_columns = edit_columns = ["status"]
     list_columns = ["lead", "version", "status", "here", "entered_at", "ended_at"]
+    base_order = ("entered_at", "desc")
     order_columns = ["entered_at"]
     search_columns = ["name", "journey", "status", "version", "at", "entered_at"]
     filter_choices = {"status": ENROLMENT}
