@@ -33,6 +33,8 @@ EXCLUDED = {
     "hit_gate": "never has a row",
     "installation": "written once; what `flask store adopt` does is an event",
     "list_layout": "which columns a person likes to see",
+    "former_password": "hashes of earlier passwords; the change of a password is recorded",
+    "login_device": "browsers that people logged in at; logging in is an event",
     "login_session": "sessions: logging in and out are events",
     "work_queue": "the order of a list that somebody goes through; the newest few are kept",
     "ticker_step": "the state of the ticker's steps, written by the ticker only",

@@ -52,6 +52,7 @@ KIND = {
     "password_chosen": lazy_gettext("Password chosen through a link"),
     "number_search": lazy_gettext("Search by number"),
     "logged_out_everywhere": lazy_gettext("Log-out everywhere"),
+    "session_ended": lazy_gettext("End of a session"),
     "denied": lazy_gettext("Access denied"),
     "download": lazy_gettext("Download"),
     "config_applied": lazy_gettext("Configuration applied"),
