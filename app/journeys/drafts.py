@@ -83,12 +83,17 @@ def save(version_id: int, definition: JourneyDef, username: str, *, seen: str) -
     return version
 
 
+def deletable(journey: Journey) -> bool:
+    """Return whether a journey has nothing but drafts, so that nobody can have entered it."""
+    return all(version.status == VersionStatus.DRAFT for version in journey.versions)
+
+
 def delete(journey: Journey) -> None:
     """Delete a journey that nobody entered. Raises DomainError for another."""
     entered = select(JourneyEnrolment.id).where(JourneyEnrolment.journey_id == journey.id).limit(1)
     if db.session.scalar(entered) is not None:
         raise DomainError("Customers have entered %(name)s, so it is kept on record.", name=str(journey))
-    if any(version.status != VersionStatus.DRAFT for version in journey.versions):
+    if not deletable(journey):
         raise DomainError(
             "%(name)s was in force or waits for approval and must be kept on record.", name=str(journey)
         )

@@ -264,6 +264,10 @@ class JourneyView(StandsStill, ConsoleView):
         """Delete the journey. Raises DomainError when customers entered it, or it was in force."""
         drafts.delete(item)
 
+    def offers(self, action: str, item: Any) -> bool:
+        """Return whether the action applies: deletion only to a journey that was never in force."""
+        return drafts.deletable(item) if action == "delete" else super().offers(action, item)
+
 
 class EnrolmentView(ConsoleView):
     """旅程客户: the customers who go, or went, through journeys."""

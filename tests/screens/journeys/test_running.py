@@ -62,6 +62,22 @@ def test_a_journey_is_paused_and_resumed_with_who_and_why(live: Bank, login: Cal
     assert (stop.stopped_by, stop.ended_by, stop.hours) == ("boss", "boss", 5)
 
 
+def test_only_a_journey_that_was_never_in_force_is_offered_for_deletion(
+    live: Bank, login: Callable[..., Person]
+) -> None:
+    person, key = login("Manager"), the_journey(live).id
+    with live.app.app_context():
+        fresh = Journey(code="J-NEW", name="新")
+        db.session.add(fresh)
+        add_version(fresh, JourneyDef.model_validate({**ONE, "code": "J-NEW", "name": "新"}), "maker")
+        db.session.commit()
+        drafted = fresh.id
+    shown = person.get("/journeyview/list/").text
+    assert f"/journeyview/delete/{drafted}" in shown
+    assert f"/journeyview/delete/{key}" not in shown
+    assert f"/journeyview/delete/{key}" not in person.get(f"/journeyview/show/{key}").text
+
+
 def test_the_switch_of_all_journeys_is_told_on_their_pages(live: Bank, login: Callable[..., Person]) -> None:
     person, key = login("Manager", language="zh"), the_journey(live).id
     version = the_journey(live).active_version_id
