@@ -366,6 +366,18 @@ def test_a_week_after_an_empty_one_has_no_differences(app: Flask) -> None:
         assert wording._cards(steps(1580), steps(1000))[0].change == "+580 (+58.0%)"
 
 
+@pytest.mark.parametrize(
+    ("length", "part", "widths"),
+    [(0, 0, [100.0]), (100, 1, [100.0]), (40, 1, [40.0, 60.0]), (40, 0.25, [10.0, 30.0, 60.0])],
+)
+def test_a_bar_has_no_cell_without_a_width(
+    app: Flask, length: float, part: float, widths: list[float]
+) -> None:
+    """In a table of fixed layout a cell of width 0 would share what is left."""
+    bar = app.jinja_env.get_template("reports/bars.html").module.bar_of(length, part)  # type: ignore[attr-defined]
+    assert [float(each) for each in re.findall(r'width="([\d.]+)%"', bar)] == widths
+
+
 def test_costs_without_a_contact_are_explained(app: Flask) -> None:
     with app.test_request_context():
         free, paid = (Part(key=NONE, steps=steps(613, cost)) for cost in (0, 2))
