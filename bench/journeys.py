@@ -1,8 +1,12 @@
-"""Simulation of a journey of 20 steps over 90 days: ``python bench/journeys.py [PEOPLE]``."""
+"""Simulation of a journey of 20 steps over 90 days: ``python bench/journeys.py [PEOPLE] [SMS [CALLS]]``.
+
+With a number of SMS a day the journey is paced, with one of calls those of each marketer as well.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
+import os
 import resource
 import sys
 import time
@@ -54,6 +58,7 @@ def world_of(plan: Plan, people: int) -> World:
         *(WallClock(ZONE, *span), Openings(settings, Calendar(), ZONE, *span), caps_of(settings)),
         *(leads, leads, entered, bits),
         leaving={"goal": (goal, None)},
+        owners=leads % CALLERS + 1,
     )
 
     def answers(who: Any, place: int, moments: Any) -> Any:
@@ -66,14 +71,16 @@ def world_of(plan: Plan, people: int) -> World:
 
 def main() -> None:
     """Print seconds and memory of one simulation."""
-    people = int(sys.argv[1]) if len(sys.argv) > 1 else 5_000_000
-    content = {
+    people, *most = [int(each) for each in sys.argv[1:]] or [5_000_000]
+    content: dict[str, Any] = {
         "code": "J",
         "name": "J",
         "trigger": {"on": "hit"},
         "goal": {"outcome": "any"},
         "steps": steps(),
     }
+    if most:
+        content["pacing"] = dict(zip(("sms", "calls_per_marketer"), most, strict=False))
     plan = Plan(JourneyDef.model_validate(content), Draw(b"key", "J"))
     world = world_of(plan, people)
     wall, cpu = time.perf_counter(), time.process_time()
@@ -82,8 +89,11 @@ def main() -> None:
     tally = simulate(plan, world, Candidates(world.leads, world.entered), days, callers=callers)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(f"{people:,} people, {int(tally.steps.sum()):,} steps, {int(tally.contacts.sum()):,} contacts")
-    print(f"{wall:.1f} s, {cpu:.1f} s of processors, at most {memory:,} MB")
+    later = f", {int(tally.later.sum()):,} of them on a later day" if most else ""
+    print(
+        f"{people:,} people, {int(tally.steps.sum()):,} steps, {int(tally.contacts.sum()):,} contacts{later}"
+    )
+    print(f"{wall:.1f} s, {cpu:.1f} s of processors, at most {memory:,} MB; load {os.getloadavg()[0]:.1f}")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import heapq
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from app.journeys.definition import Contact, Reentry
@@ -378,7 +379,7 @@ class _Paced(_Run):
         """Run all candidates. Return what is counted of them, and the steps of some, by default of all."""
         paths, self._slots = self._paths(), Slots(self.world, until=self.until)
         paths.keep_only(only, len(self.leads))
-        self._asking: dict[int, list[tuple[int, Batch, list[Asked]]]] = {}
+        self._asking: dict[int, list[tuple[int, Batch, Asked]]] = {}
         self._minutes: list[int] = []
         everybody, shared = np.arange(len(self.leads)), self._together
         alone = everybody if shared is None else everybody[~shared]
@@ -390,15 +391,15 @@ class _Paced(_Run):
             if together.queue and together.queue[0][0] < minute:
                 if (asking := together.step()) is not None:
                     place, lead, each, moves = asking
-                    [one] = asked(self.plan, place, moves, self.world, [0])
-                    self._at(one.minute)
-                    singles.setdefault(one.minute, []).append((place, lead, each, moves.batch, one))
+                    one = asked(self.plan, place, moves, self.world, np.zeros(1, np.int64))
+                    self._at(at := int(one.minute[0]))
+                    singles.setdefault(at, []).append((place, lead, each, moves.batch, one))
                 continue
             self._give(heapq.heappop(self._minutes), together, singles, paths)
             if report is not None:
                 done = int(self.world.clock.days(np.int64(minute))) - self._days[0] + 1
                 report(max(1, done), max(done, self._days[1] - self._days[0] + 1))
-        paths.tally.later += np.array([self._slots.later[name] for name in CHANNELS])
+        paths.tally.later += self._slots.later
         return paths
 
     def _at(self, minute: int) -> None:
@@ -413,11 +414,12 @@ class _Paced(_Run):
             return moves
         asking = moves.asks.wanted & (moves.at <= self.until)
         order = np.flatnonzero(asking)[np.argsort(moves.at[asking], kind="stable")]
-        minutes, starts = np.unique(moves.at[order], return_index=True)
-        for minute, which in zip(minutes.tolist(), np.split(order, starts[1:]), strict=False):
+        found, batch = asked(self.plan, place, moves, self.world, order), moves.batch.take(order)
+        minutes, starts = np.unique(found.minute, return_index=True)
+        for minute, part in zip(minutes.tolist(), pairwise([*starts, len(order)]), strict=True):
             self._at(minute)
-            found = asked(self.plan, place, moves, self.world, which)
-            self._asking[minute].append((place, moves.batch.take(which), found))
+            some = slice(*part)
+            self._asking[minute].append((place, batch.take(some), found.take(some)))
         return moves.take(~asking)
 
     def _give(
@@ -429,23 +431,20 @@ class _Paced(_Run):
     ) -> None:
         """Give the slots that were asked for in a minute, lead by lead, and lead those on who have one."""
         groups, single = self._asking.pop(minute), singles.pop(minute, [])
-        every = [each for _place, _batch, some in groups for each in some] + [one[4] for one in single]
-        order = sorted(range(len(every)), key=lambda number: every[number].lead)
-        slots: list[int | None] = [None] * len(every)
-        for number in order:
-            slots[number] = self._slots.give(every[number])
+        every = [some for _place, _batch, some in groups] + [one[4] for one in single]
+        slots = self._slots.give(Asked.joined(every))
         here: dict[int, list[Batch]] = {}
         at = 0
-        for place, batch, some in groups:
-            here.setdefault(place, []).append(with_slot(batch, slots[at : at + len(some)]))
-            at += len(some)
+        for place, batch, _some in groups:
+            here.setdefault(place, []).append(with_slot(batch, slots[at : at + len(batch)]))
+            at += len(batch)
         batch = self._entering_again(self._lead_through(here, paths))
         while len(batch):
             paths.tally.entered += len(batch)
             batch = self._entering_again(self._lead_through({0: [batch]}, paths))
-        for (place, lead, each, one, _asked), slot in zip(single, slots[at:], strict=True):
-            given = with_slot(one, [slot])
-            together.go_on(int(given.slot[0]), lead, each, place, given)  # type: ignore[index]
+        for number, (place, lead, each, one, _asked) in enumerate(single, at):
+            given = with_slot(one, slots[number : number + 1])
+            together.go_on(int(given.slot[0]), lead, each, place, given)
 
 
 class _Paths:

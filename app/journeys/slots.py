@@ -33,7 +33,7 @@ class _Group(NamedTuple):
 
     rows: list[Standing]
     batch: Batch
-    asked: list[Asked]
+    asked: Asked
 
 
 class Asking:
@@ -73,18 +73,15 @@ class Asking:
             self._give(journey_id, self._groups[journey_id])
 
     def _give(self, journey_id: int, groups: Sequence[_Group]) -> None:
-        every = [each for group in groups for each in group.asked]
-        world = self._worlds[journey_id]
-        before = _stored(journey_id, int(world.clock.days(np.int64(min(each.first for each in every)))))
+        every, world = Asked.joined([group.asked for group in groups]), self._worlds[journey_id]
+        before = _stored(journey_id, int(world.clock.days(every.first.min())))
         slots = Slots(world, before)
-        found: dict[int, int | None] = {}
-        for number in sorted(range(len(every)), key=lambda each: (every[each].minute, every[each].lead)):
-            found[number] = slots.give(every[number])
+        found = slots.give(every)
         _store(journey_id, before, slots.given)
         start = 0
         for group in groups:
-            end = start + len(group.asked)
-            batch = with_slot(group.batch, [found[number] for number in range(start, end)])
+            end = start + len(group.rows)
+            batch = with_slot(group.batch, found[start:end])
             start = end
             self._wait(group.rows, batch, batch.slot, np.arange(len(group.rows)))
 
