@@ -88,6 +88,7 @@ class Settings:
     target_stop_days: int = 3
     gateway_tries: int = 6
     requests_per_minute: int = 300
+    second_factor: str = "offered"
     web_statement_seconds: int = 30
     web_lock_seconds: int = 5
     web_idle_seconds: int = 120
@@ -211,6 +212,12 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         smtp_url=_url(env, "SMTP_URL", ("smtp", "smtps", "smtp+plain")),
         mail_from=_mail_from(env),
         drop_roots=_words(env, "DROP_ROOTS"),
+        second_factor=_choice(
+            env,
+            "SECOND_FACTOR",
+            "required" if app_env == "production" else "offered",
+            ("required", "offered"),
+        ),
         requests_per_minute=_integer(env, "REQUESTS_PER_MINUTE", 300, 30, 100_000),
         web_statement_seconds=_integer(env, "WEB_STATEMENT_SECONDS", 30, 1, 3600),
         web_lock_seconds=_integer(env, "WEB_LOCK_SECONDS", 5, 1, 3600),

@@ -198,7 +198,7 @@ class LoginSession(Model):
 
     ``token_hash`` is the SHA-256 of the browser's cookie, ``data`` the session in the format of Flask's
     serializer. Triggers of the migration delete the sessions of a user whose password, roles, branch or
-    activation change, however they are changed.
+    activation change, however they are changed. ``verified_at`` is when the second factor was last proven.
     """
 
     __tablename__ = "login_session"
@@ -210,10 +210,35 @@ class LoginSession(Model):
     browser: Mapped[str] = mapped_column(String(256), server_default="")
     created_at: Mapped[dt.datetime] = _now()
     last_seen_at: Mapped[dt.datetime] = _now()
+    verified_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     user: Mapped[Staff] = relationship("Staff")
 
     def __repr__(self) -> str:
         return f"#{self.id}"
+
+
+class SecondFactor(Model):
+    """An authenticator app of a user; ``last_step`` is the step of its newest used code (RFC 6238)."""
+
+    __tablename__ = "second_factor"
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(String(64))
+    secret_cipher: Mapped[bytes] = mapped_column(LargeBinary)
+    last_step: Mapped[int | None] = mapped_column(BigInteger)
+    created_at: Mapped[dt.datetime] = _now()
+    last_used_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class RecoveryCode(Model):
+    """A code that stands in for a lost authenticator app once; only its keyed hash is kept."""
+
+    __tablename__ = "recovery_code"
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"), index=True)
+    code_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    used_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    created_at: Mapped[dt.datetime] = _now()
 
 
 class LoginDevice(Model):

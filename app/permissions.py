@@ -487,6 +487,7 @@ TABLE: dict[str, dict[str, str]] = {
         "choosereminders": EVERYONE,
         "endsessions": EVERYONE,
         "resetpasswords": "A",
+        "resetfactor": "A",
         "sendlink": "A",
     },
     "LoginSessionView": {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flask import Flask, Response, current_app, g, redirect, request, session, url_for
+from flask import Flask, Response, abort, current_app, g, redirect, request, session, url_for
 from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_appbuilder.security.sqla.manager import SecurityManager
 from flask_babel import gettext
@@ -13,14 +13,15 @@ from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from flask_login import current_user
 
-from app.access import devices, password_links, passwords, taints
+from app.access import devices, password_links, passwords, second_factor, taints
 from app.audit.actor import set_request_user
 from app.audit.events import event, pseudonym
-from app.console import sessions
+from app.console import broken, sessions
 from app.extensions import db
 from app.models import Staff
 from app.screens.staff import views
 from app.screens.staff.log_in import LogInView
+from app.screens.staff.second_factor import SecondFactorView, ask_again
 
 
 class StaffSecurityManager(SecurityManager):  # type: ignore[misc]
@@ -40,6 +41,7 @@ class StaffSecurityManager(SecurityManager):  # type: ignore[misc]
         self._limit_log_in("60 per minute", devices.rate_limit_key)
         self._limit_log_in("10 per 10 minutes", _address_and_name, unless=devices.is_known_user)
         self.appbuilder.add_view_no_menu(views.PasswordLinkView)
+        self.appbuilder.add_view_no_menu(SecondFactorView)
         for view in (self.userinfoeditview, self.resetmypasswordview, self.resetpasswordview):
             self.appbuilder.add_view_no_menu(view)
 
@@ -71,7 +73,7 @@ class StaffSecurityManager(SecurityManager):  # type: ignore[misc]
     def before_request() -> Any:
         """Load the user, and redirect a user whose password was set by somebody else to the password form."""
         SecurityManager.before_request()
-        return require_own_password()
+        return require_own_password() or require_second_factor() or require_fresh_proof()
 
     def get_user_datamodel(self) -> Any:
         """Return the data interface of the user model."""
@@ -188,6 +190,61 @@ def require_own_password() -> Any:
     if not manager.has_access("can_this_form_get", "MyPasswordView"):
         return None  # a user without a role can't open anything anyway
     return redirect(url_for("MyPasswordView.this_form_get"))
+
+
+#: acts for which the second factor must have been proven a few minutes ago
+GRAVE = {
+    "ApprovalView.approve",
+    *(f"{view}.export_clear" for view in ("LeadView", "CustomerView", "HitView")),
+    *(f"{view}.{act}" for view in ("StaffView", "RoleView") for act in ("add", "edit")),
+    "PasswordView.this_form_post",
+    "ApiKeyView.create",
+    "SecondFactorView.remove",
+    "SecondFactorView.recovery",
+}
+#: actions of the list of users that are as grave
+GRAVE_ACTIONS = {"resetfactor", "sendlink"}
+BEFORE_SECOND_FACTOR = BEFORE_OWN_PASSWORD | {
+    "SecondFactorView.prove",
+    "LoginSessionView.left",
+    "LoginSessionView.stay",
+}
+
+
+def require_second_factor() -> Any:
+    """Lead a user who has a second factor to its proof, and one who must have one to adding it."""
+    if request.endpoint in BEFORE_SECOND_FACTOR or sessions.current_id() is None or sessions.is_verified():
+        return None
+    user = current_user
+    if not user.is_authenticated:
+        return None
+    if second_factor.has_one(user):
+        page, why = "SecondFactorView.prove", gettext("Confirm that it is you, then try again.")
+    elif second_factor.is_demanded(user) and request.endpoint != "SecondFactorView.add":
+        page, why = "SecondFactorView.add", gettext("Your role needs a second factor.")
+    else:
+        return None
+    if broken.wants_json():
+        abort(401, description=why)
+    asked = request.full_path if request.method == "GET" else None
+    return redirect(url_for(page, next=asked))
+
+
+def require_fresh_proof() -> Any:
+    """Ask a user with a second factor for a code before a grave act, unless one was given a moment ago."""
+    if request.method != "POST" or not _is_grave() or sessions.current_id() is None or sessions.is_fresh():
+        return None
+    if not current_user.is_authenticated or not second_factor.has_one(current_user):
+        return None
+    if broken.wants_json():
+        abort(401, description=gettext("Confirm that it is you, then try again."))
+    return ask_again(current_user)
+
+
+def _is_grave() -> bool:
+    if request.endpoint in ("StaffView.action", "StaffView.action_post"):
+        return ((request.view_args or {}).get("name") or request.form.get("action")) in GRAVE_ACTIONS
+    return request.endpoint in GRAVE
 
 
 def _person() -> str:

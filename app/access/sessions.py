@@ -16,6 +16,8 @@ from config import Settings
 
 #: the time of a session's last request is written at most this often
 SEEN_SECONDS = 60
+#: how long a proof of the second factor holds for the gravest acts
+FRESH_MINUTES = 10
 
 
 def new_token() -> str:
@@ -29,10 +31,19 @@ def begin(connection: Connection, token: str, user_id: int, data: str, *, addres
     connection.execute(insert(LoginSession).values(token_hash=_hash(token), **values))
 
 
-def find(connection: Connection, settings: Settings, token: str) -> Row[int, int, str, bool] | None:
-    """Return ``id``, ``user_id``, ``data`` and ``due`` (for a ``touch``) of a live session, else None."""
+def find(connection: Connection, settings: Settings, token: str) -> Row[*tuple[Any, ...]] | None:
+    """Return ``id``, ``user_id``, ``data`` and more of a live session, else None.
+
+    ``due`` is whether to ``touch`` it, ``verified`` whether the second factor was proven in it, and ``fresh``
+    whether within the last FRESH_MINUTES.
+    """
     due = LoginSession.last_seen_at < _ago(secs=SEEN_SECONDS)
-    columns = (LoginSession.id, LoginSession.user_id, LoginSession.data, due.label("due"))
+    verified = LoginSession.verified_at.is_not(None)
+    fresh = func.coalesce(LoginSession.verified_at > _ago(mins=FRESH_MINUTES), False)
+    columns = (
+        *(LoginSession.id, LoginSession.user_id, LoginSession.data),
+        *(due.label("due"), verified.label("verified"), fresh.label("fresh")),
+    )
     query = select(*columns).where(LoginSession.token_hash == _hash(token), ~_expired(settings))
     return connection.execute(query).first()
 
@@ -47,6 +58,12 @@ def store_data(connection: Connection, session_id: int, data: str) -> bool:
     """Store the data of a session that a request changed. Return False when the session has ended."""
     stored = update(LoginSession).where(LoginSession.id == session_id).values(data=data)
     return connection.execute(stored).rowcount == 1
+
+
+def note_proof(connection: Connection, session_id: int) -> None:
+    """Note that the second factor was proven in a session just now."""
+    noted = update(LoginSession).where(LoginSession.id == session_id).values(verified_at=clock.BEGAN)
+    connection.execute(noted)
 
 
 def end(connection: Connection, session_id: int) -> None:

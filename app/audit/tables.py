@@ -34,6 +34,8 @@ EXCLUDED = {
     "installation": "written once; what `flask store adopt` does is an event",
     "list_layout": "which columns a person likes to see",
     "former_password": "hashes of earlier passwords; the change of a password is recorded",
+    "recovery_code": "hashes of codes that stand in for a second factor; their use is an event",
+    "second_factor": "sealed secrets of authenticator apps; adding, using and removing one are events",
     "login_device": "browsers that people logged in at; logging in is an event",
     "login_session": "sessions: logging in and out are events",
     "work_queue": "the order of a list that somebody goes through; the newest few are kept",

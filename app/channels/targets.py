@@ -15,10 +15,10 @@ from sqlalchemy.orm import Session
 
 from app.channels import channel, channels
 from app.channels.base import ChannelSettings, PermanentError
-from app.channels.vault import vault
 from app.errors import DomainError, FieldError
 from app.extensions import db
 from app.lib import clock
+from app.lib.vault import vault
 from app.models import StopReason, Target, TargetStatus
 from config import Settings
 

@@ -33,6 +33,7 @@ from app.cli.outcomes import outcomes_group
 from app.cli.push import push_group
 from app.cli.rules import hits_group, logs_group, rules_group
 from app.cli.segments import segments_group
+from app.cli.users import users_group
 
 
 def init_app(app: Flask) -> None:
@@ -54,6 +55,7 @@ def init_app(app: Flask) -> None:
         store_group,
         audit_group,
         key_group,
+        users_group,
     ):
         app.cli.add_command(group)
     for command in (clock_command, doctor, prepare, coldstart, demo, ticker, worker):

@@ -51,6 +51,26 @@ def current_id() -> int | None:
     return _current().row_id
 
 
+def is_verified() -> bool:
+    """Return whether the second factor was proven in this request's session."""
+    return _current().verified
+
+
+def is_fresh() -> bool:
+    """Return whether the second factor was proven a few minutes ago."""
+    return _current().fresh
+
+
+def verify() -> None:
+    """Note that the second factor was proven just now."""
+    current = _current()
+    if current.row_id is None:
+        raise RuntimeError("nobody is logged in")
+    with db.engine.begin() as connection:
+        sessions.note_proof(connection, current.row_id)
+    current.verified = current.fresh = True
+
+
 def _check_session() -> None:
     """Record the user's activity. Raises the error that kept the session from being read."""
     current = _current()
@@ -71,6 +91,8 @@ class ConsoleSession(SecureCookieSession):
 
     row_id: int | None = None
     due = False
+    #: whether the second factor was proven in this session, and whether a few minutes ago
+    verified = fresh = False
     renewed = False
     #: the error that kept the row from being read
     error: SQLAlchemyError | None = None
@@ -106,6 +128,7 @@ class ConsoleSessions(SecureCookieSessionInterface):
         opened = ConsoleSession(self.serializer.loads(row.data) if row else None)
         if row:
             opened.row_id, opened.due = row.id, row.due
+            opened.verified, opened.fresh = row.verified, row.fresh
         return opened
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:

@@ -16,11 +16,11 @@ from pydantic import Field, ValidationError, field_validator
 
 from app.channels.base import TemporaryError
 from app.channels.guard import AllowedHosts, NotAllowed, sender
-from app.channels.vault import vault
 from app.errors import N_, DomainError, FieldError, Said
 from app.lib.row_id import whole_number
 from app.lib.spreadsheet import truncate
 from app.lib.strict import Strict
+from app.lib.vault import vault
 from app.models import OutreachGateway
 from app.outreach.gateway import Answer, Contact, Receipt
 from config import Settings

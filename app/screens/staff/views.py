@@ -22,7 +22,7 @@ from wtforms import SelectField
 from wtforms.validators import DataRequired, Optional
 
 from app import labels, permissions
-from app.access import keys, password_links, passwords, sessions, staff, taints
+from app.access import keys, password_links, passwords, second_factor, sessions, staff, taints
 from app.approvals import access
 from app.audit.events import event
 from app.console import formats, forms
@@ -137,6 +137,8 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
         """
         if action == "delete" and not staff.can_be_deleted(item):
             return False
+        if action == "resetfactor":
+            return item.id != g.user.id and second_factor.has_one(item)
         if action == "sendlink":
             return bool(item.active) and not keys.is_system(item)
         return (action in ("resetpasswords", "delete")) != (item.id == g.user.id)
@@ -171,6 +173,24 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
         event("logged_out_everywhere", Staff.__tablename__, item.id, item.username, sessions=ended)
         flash(_("You are logged out everywhere."), "success")
         return redirect(url_for("HomeView.index"))
+
+    @action(
+        "resetfactor",
+        lazy_gettext("Reset second factor"),
+        lazy_gettext("Take this user's authenticator apps and recovery codes away? The user is logged out."),
+        multiple=False,
+    )
+    def resetfactor(self, item: Any) -> Any:
+        """Take another user's second factor away, and end their sessions."""
+        if item.id == g.user.id:
+            abort(404)
+        second_factor.remove(item)
+        db.session.commit()
+        with db.engine.begin() as connection:
+            sessions.end_all(connection, item.id)
+        event("second_factor_reset", Staff.__tablename__, item.id, item.username)
+        flash(_("%(name)s has no second factor any more.", name=item.username), "success")
+        return redirect(url_for("StaffView.show", pk=item.id))
 
     @action("resetpasswords", lazy_gettext("Reset password"), multiple=False)
     def resetpasswords(self, item: Any) -> Any:

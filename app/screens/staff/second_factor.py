@@ -1,0 +1,178 @@
+"""双因素验证: authenticator apps and recovery codes of the user, and the page that asks for a code."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import segno
+from cryptography.fernet import InvalidToken
+from flask import abort, current_app, flash, g, redirect, render_template, request, session, url_for
+from flask_appbuilder import BaseView, expose
+from flask_babel import gettext as _
+from limits import parse
+
+from app.access import second_factor
+from app.audit.events import event
+from app.console import formats, sessions
+from app.console.urls import own_path
+from app.errors import DomainError
+from app.extensions import db
+from app.lib.row_id import row_id
+from app.lib.vault import vault
+from app.models import SecondFactor, Staff
+
+#: the field of a code that is posted along with an act
+CODE = "second_factor_code"
+#: where the secret of an app that is being added stands in the session, sealed
+DRAFT = "second_factor_draft"
+FAILURES = parse("10 per 10 minutes")
+MAX_NAME = 64
+
+
+class SecondFactorView(BaseView):  # type: ignore[misc]
+    """The user's own second factor."""
+
+    route_base = "/secondfactor"
+    default_view = "own"
+    base_permissions: ClassVar[list[str]] = []
+
+    @expose("/", methods=["GET"])
+    def own(self) -> Any:
+        """Show the user's authenticator apps and how many recovery codes are left."""
+        user = _user()
+        return self.render_template(
+            "staff/second_factor.html",
+            title=_("Second factor"),
+            factors=second_factor.factors(user),
+            left=second_factor.left(user),
+            when=formats.when,
+        )
+
+    @expose("/add", methods=["GET", "POST"])
+    def add(self) -> Any:
+        """Show the QR code of a new secret, or add the authenticator app that shows its code."""
+        user, wrong = _user(), ""
+        name = request.form.get("name", "").strip()[:MAX_NAME] or _("My phone")
+        draft = _draft(user)
+        if request.method == "POST":
+            try:
+                codes = second_factor.add(user, name, draft.secret, request.form.get(CODE, ""))
+            except DomainError as error:
+                db.session.rollback()
+                wrong = error.text()
+            else:
+                return self._added(user, name, codes)
+        return self.render_template(
+            "staff/second_factor_add.html",
+            title=_("Add an authenticator app"),
+            name=name,
+            wrong=wrong,
+            secret=" ".join(draft.secret[at : at + 4] for at in range(0, len(draft.secret), 4)),
+            picture=segno.make(draft.address, error="m").svg_data_uri(scale=5, border=2, light="white"),
+            demanded=second_factor.is_demanded(user) and not second_factor.has_one(user),
+        )
+
+    def _added(self, user: Staff, name: str, codes: list[str]) -> Any:
+        db.session.commit()
+        session.pop(DRAFT, None)
+        sessions.verify()
+        event("second_factor_added", Staff.__tablename__, user.id, user.username, factor=name)
+        if not codes:
+            flash(_("%(name)s was added.", name=name), "success")
+            return redirect(url_for(".own"))
+        return self._codes(codes)
+
+    def _codes(self, codes: list[str]) -> Any:
+        page = self.render_template(
+            "staff/recovery_codes.html", title=_("Recovery codes"), codes=codes, next=url_for(".own")
+        )
+        return page, {"Cache-Control": "no-store"}
+
+    @expose("/prove", methods=["GET", "POST"])
+    def prove(self) -> Any:
+        """Ask for a code after the log-in, and go on where the user wanted to go."""
+        user = _user()
+        goes_on = own_path(request.args.get("next")) or url_for("HomeView.index")
+        if sessions.is_verified() or not second_factor.has_one(user):
+            return redirect(goes_on)
+        wrong = ""
+        if request.method == "POST":
+            wrong = prove(user, request.form.get(CODE, ""))
+            if not wrong:
+                return redirect(goes_on)
+        return self.render_template("staff/prove.html", wrong=wrong, action=request.full_path, fields=[])
+
+    @expose("/recovery", methods=["POST"])
+    def recovery(self) -> Any:
+        """Replace the recovery codes, and show the new ones once."""
+        user = _user()
+        if not second_factor.has_one(user):
+            abort(404)
+        codes = second_factor.new_recovery_codes(user)
+        db.session.commit()
+        event("recovery_codes_made", Staff.__tablename__, user.id, user.username)
+        return self._codes(codes)
+
+    @expose("/remove/<pk>", methods=["POST"])
+    def remove(self, pk: str) -> Any:
+        """Take one of the user's authenticator apps away."""
+        user, key = _user(), row_id(pk)
+        factor = db.session.get(SecondFactor, key) if key else None
+        if factor is None or factor.user_id != user.id:
+            abort(404)
+        name = factor.name
+        second_factor.remove(user, [factor.id])
+        db.session.commit()
+        event("second_factor_removed", Staff.__tablename__, user.id, user.username, factor=name)
+        flash(_("%(name)s was removed.", name=name), "success")
+        return redirect(url_for(".own"))
+
+
+def prove(user: Staff, code: str) -> str:
+    """Note in the session that the code is right. Return why it isn't taken, empty when it is."""
+    limiter = current_app.appbuilder.sm.limiter  # type: ignore[attr-defined]
+    counted = ("second factor", str(user.id))
+    if limiter.enabled and not limiter.limiter.test(FAILURES, *counted):
+        return _("Too many wrong codes. Please wait some minutes and try again.")
+    if second_factor.is_right(user, code):
+        sessions.verify()
+        event("second_factor_proven", Staff.__tablename__, user.id, user.username)
+        return ""
+    if limiter.enabled:
+        limiter.limiter.hit(FAILURES, *counted)
+    event("second_factor_failed", Staff.__tablename__, user.id, user.username)
+    return _("This code is wrong or was used before. Wait for the next one.")
+
+
+def ask_again(user: Staff) -> Any:
+    """Ask for a code before a grave act, whose form is posted again with it; None when it was right."""
+    wrong = ""
+    if CODE in request.form:
+        wrong = prove(user, request.form[CODE])
+        if not wrong:
+            return None
+    typed = request.form.items(multi=True)
+    fields = [(name, value) for name, value in typed if name not in ("csrf_token", CODE)]
+    return render_template(
+        "staff/prove.html", wrong=wrong, action=request.full_path, fields=fields, grave=True
+    )
+
+
+def _user() -> Staff:
+    if not g.user or not g.user.is_authenticated or sessions.current_id() is None:
+        abort(401)
+    user: Staff = g.user
+    return user
+
+
+def _draft(user: Staff) -> second_factor.Draft:
+    """Return the secret that the user is adding; a reloaded page shows the same one."""
+    sealer = vault(current_app.config["SETTINGS"], second_factor.PURPOSE)
+    if request.method == "POST" and DRAFT in session:
+        try:
+            return second_factor.again(user, sealer.decrypt(session[DRAFT].encode()).decode())
+        except InvalidToken:
+            pass
+    made = second_factor.draft(user)
+    session[DRAFT] = sealer.encrypt(made.secret.encode()).decode()
+    return made
