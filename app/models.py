@@ -217,15 +217,30 @@ class LoginSession(Model):
         return f"#{self.id}"
 
 
+class FactorKind(StrEnum):
+    """Kind of a second factor: an authenticator app or a security key."""
+
+    APP = "app"
+    KEY = "key"
+
+
 class SecondFactor(Model):
-    """An authenticator app of a user; ``last_step`` is the step of its newest used code (RFC 6238)."""
+    """A second factor of a user.
+
+    An app has a sealed secret; ``last_step`` is the step of its newest used code (RFC 6238). A key has the
+    columns of WebAuthn.
+    """
 
     __tablename__ = "second_factor"
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"), index=True)
+    kind: Mapped[str] = mapped_column(String(8), server_default=FactorKind.APP)
     name: Mapped[str] = mapped_column(String(64))
-    secret_cipher: Mapped[bytes] = mapped_column(LargeBinary)
+    secret_cipher: Mapped[bytes | None] = mapped_column(LargeBinary)
     last_step: Mapped[int | None] = mapped_column(BigInteger)
+    credential_id: Mapped[bytes | None] = mapped_column(LargeBinary, unique=True)
+    public_key: Mapped[bytes | None] = mapped_column(LargeBinary)
+    sign_count: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[dt.datetime] = _now()
     last_used_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
 

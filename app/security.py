@@ -206,9 +206,15 @@ GRAVE = {
 GRAVE_ACTIONS = {"resetfactor", "sendlink"}
 BEFORE_SECOND_FACTOR = BEFORE_OWN_PASSWORD | {
     "SecondFactorView.prove",
+    "SecondFactorView.ask_key",
+    "SecondFactorView.prove_key",
     "LoginSessionView.left",
     "LoginSessionView.stay",
 }
+
+
+#: endpoints that are open to a user who must have a second factor and has none yet
+TO_ADD_ONE = {f"SecondFactorView.{each}" for each in ("own", "add", "new_key", "add_key")}
 
 
 def require_second_factor() -> Any:
@@ -220,7 +226,7 @@ def require_second_factor() -> Any:
         return None
     if second_factor.has_one(user):
         page, why = "SecondFactorView.prove", gettext("Confirm that it is you, then try again.")
-    elif second_factor.is_demanded(user) and request.endpoint != "SecondFactorView.add":
+    elif second_factor.is_demanded(user) and request.endpoint not in TO_ADD_ONE:
         page, why = "SecondFactorView.add", gettext("Your role needs a second factor.")
     else:
         return None

@@ -1,4 +1,4 @@
-"""The second factor of a log-in: codes of an authenticator app (TOTP, RFC 6238), and recovery codes.
+"""The second factor of a log-in: codes of an app (TOTP, RFC 6238), security keys, recovery codes.
 
 Who proves it is noted on the row of the session, so that neither a cookie nor a remembered browser stands for
 it, and a new password, which ends all sessions, gives nothing.
@@ -56,12 +56,12 @@ def is_demanded(user: Staff) -> bool:
 
 
 def has_one(user: Staff) -> bool:
-    """Return whether the user has added an authenticator app."""
+    """Return whether the user has added an authenticator app or a security key."""
     return bool(db.session.scalar(select(exists().where(SecondFactor.user_id == user.id))))
 
 
 def factors(user: Staff) -> list[SecondFactor]:
-    """Return the user's authenticator apps, the oldest first."""
+    """Return the user's authenticator apps and security keys, the oldest first."""
     query = select(SecondFactor).where(SecondFactor.user_id == user.id).order_by(SecondFactor.id)
     return list(db.session.scalars(query))
 
@@ -85,11 +85,15 @@ def add(user: Staff, name: str, secret: str, code: str) -> list[str]:
     step = _step_of(secret, code)
     if step is None:
         raise DomainError("This code is wrong. Check the time of the phone, and enter the code it shows now.")
-    first = not has_one(user)
     sealed = _vault().encrypt(secret.encode())
     db.session.add(SecondFactor(user_id=user.id, name=name, secret_cipher=sealed, last_step=step))
     db.session.flush()
-    return new_recovery_codes(user) if first else []
+    return first_recovery_codes(user)
+
+
+def first_recovery_codes(user: Staff) -> list[str]:
+    """Return recovery codes in clear when the user has only one factor yet. Does not commit."""
+    return new_recovery_codes(user) if len(factors(user)) == 1 else []
 
 
 def new_recovery_codes(user: Staff) -> list[str]:
@@ -120,9 +124,9 @@ def is_right(user: Staff, text: str) -> bool:
 
 
 def remove(user: Staff, ids: Iterable[int] | None = None) -> int:
-    """Take authenticator apps away, all by default, and the recovery codes with the last.
+    """Take authenticator apps and security keys away, all by default, and the recovery codes with the last.
 
-    Return the number of apps. Does not commit.
+    Return their number. Does not commit.
     """
     chosen = [SecondFactor.user_id == user.id, *([SecondFactor.id.in_(ids)] if ids is not None else [])]
     gone = db.session.execute(delete(SecondFactor).where(*chosen)).rowcount
@@ -133,6 +137,8 @@ def remove(user: Staff, ids: Iterable[int] | None = None) -> int:
 
 def _use_code(user: Staff, code: str) -> bool:
     for factor in factors(user):
+        if factor.secret_cipher is None:
+            continue
         step = _step_of(_vault().decrypt(factor.secret_cipher).decode(), code)
         if step is None:
             continue

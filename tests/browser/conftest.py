@@ -20,7 +20,7 @@ from tests.conftest import Person
 LOCALES = {"zh": "zh-CN", "en": "en-GB"}
 #: other hosts can't be resolved, and Chromium makes no background requests of its own
 FLAGS = (
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
     "--disable-gpu",
     "--disable-background-networking",
     "--disable-component-update",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any, ClassVar
 
 import segno
@@ -11,7 +12,7 @@ from flask_appbuilder import BaseView, expose
 from flask_babel import gettext as _
 from limits import parse
 
-from app.access import second_factor
+from app.access import second_factor, security_keys
 from app.audit.events import event
 from app.console import formats, sessions
 from app.console.urls import own_path
@@ -26,6 +27,8 @@ CODE = "second_factor_code"
 #: where the secret of an app that is being added stands in the session, sealed
 DRAFT = "second_factor_draft"
 FAILURES = parse("10 per 10 minutes")
+#: where the challenge to a security key stands in the session
+CHALLENGE = "security_key_challenge"
 MAX_NAME = 64
 
 
@@ -45,6 +48,7 @@ class SecondFactorView(BaseView):  # type: ignore[misc]
             title=_("Second factor"),
             factors=second_factor.factors(user),
             left=second_factor.left(user),
+            keys=security_keys.place(request.host_url) is not None,
             when=formats.when,
         )
 
@@ -71,6 +75,43 @@ class SecondFactorView(BaseView):  # type: ignore[misc]
             picture=segno.make(draft.address, error="m").svg_data_uri(scale=5, border=2, light="white"),
             demanded=second_factor.is_demanded(user) and not second_factor.has_one(user),
         )
+
+    @expose("/key/new", methods=["POST"])
+    def new_key(self) -> Any:
+        """Return the browser's options for a new security key."""
+        at = _place()
+        options, challenge = security_keys.to_add(_user(), at)
+        return _challenge(options, challenge)
+
+    @expose("/key/add", methods=["POST"])
+    def add_key(self) -> Any:
+        """Add the security key that answered."""
+        user, at = _user(), _place()
+        name = request.form.get("name", "").strip()[:MAX_NAME] or _("Security key")
+        try:
+            security_keys.add(user, name, at, _asked(), request.form.get("answer", ""))
+        except DomainError as error:
+            db.session.rollback()
+            flash(error.text(), "danger")
+            return redirect(url_for(".own"))
+        return self._added(user, name, second_factor.first_recovery_codes(user))
+
+    @expose("/key/ask", methods=["POST"])
+    def ask_key(self) -> Any:
+        """Return the browser's options for using a security key."""
+        asked = security_keys.to_prove(_user(), _place())
+        return _challenge(*asked) if asked else abort(404)
+
+    @expose("/key/prove", methods=["POST"])
+    def prove_key(self) -> Any:
+        """Note in the session that a security key of the user answered."""
+        user, at = _user(), _place()
+        if not security_keys.is_right(user, at, _asked(), request.form.get("answer", "")):
+            event("second_factor_failed", Staff.__tablename__, user.id, user.username)
+            abort(403, description=_("The security key did not answer as expected. Try again."))
+        sessions.verify()
+        event("second_factor_proven", Staff.__tablename__, user.id, user.username)
+        return "", 204
 
     def _added(self, user: Staff, name: str, codes: list[str]) -> Any:
         db.session.commit()
@@ -100,7 +141,7 @@ class SecondFactorView(BaseView):  # type: ignore[misc]
             wrong = prove(user, request.form.get(CODE, ""))
             if not wrong:
                 return redirect(goes_on)
-        return self.render_template("staff/prove.html", wrong=wrong, action=request.full_path, fields=[])
+        return _page(user, wrong, [])
 
     @expose("/recovery", methods=["POST"])
     def recovery(self) -> Any:
@@ -153,9 +194,29 @@ def ask_again(user: Staff) -> Any:
             return None
     typed = request.form.items(multi=True)
     fields = [(name, value) for name, value in typed if name not in ("csrf_token", CODE)]
-    return render_template(
-        "staff/prove.html", wrong=wrong, action=request.full_path, fields=fields, grave=True
-    )
+    return _page(user, wrong, fields, grave=True)
+
+
+def _page(user: Staff, wrong: str, fields: list[tuple[str, str]], *, grave: bool = False) -> str:
+    at = security_keys.place(request.host_url)
+    keys = at is not None and security_keys.has_key(user)
+    given = {"wrong": wrong, "fields": fields, "grave": grave, "keys": keys}
+    return render_template("staff/prove.html", action=request.full_path, **given)
+
+
+def _place() -> security_keys.Place:
+    return security_keys.place(request.host_url) or abort(404)
+
+
+def _challenge(options: str, challenge: bytes) -> Any:
+    """Keep a challenge until its answer, and return the options to the script."""
+    session[CHALLENGE] = base64.b64encode(challenge).decode()
+    return current_app.response_class(options, mimetype="application/json")
+
+
+def _asked() -> bytes:
+    """Return the challenge that was asked, which is good for one answer."""
+    return base64.b64decode(session.pop(CHALLENGE, ""))
 
 
 def _user() -> Staff:
