@@ -2296,13 +2296,15 @@ class JourneyStep(Leased, Model):
     A waiting one is looked at again at ``next_at``. ``why`` is the way that was taken, or the reason.
     ``outreach_id`` is the contact that it asked for, ``delivery_id`` its message to a system of the bank. A
     contact of a paced journey waits for its slot ``slot_at``; when a cap refused it at ``refused_at``, for a
-    later one until ``hold_until``.
+    later one until ``hold_until``. ``journey_id`` is that of the enrolment, so that the due ones of a journey
+    are found beside any number that another one holds up; old steps that don't wait have none.
     """
 
     __tablename__ = "journey_step"
     __table_args__ = (
         UniqueConstraint("enrolment_id", "number"),
-        Index("ix_journey_step_due", "next_at", postgresql_where=text("status = 'waiting'")),
+        Index("ix_journey_step_due", "journey_id", "next_at", postgresql_where=text("status = 'waiting'")),
+        CheckConstraint("journey_id IS NOT NULL OR status <> 'waiting'", name="ck_journey_step_waiting"),
         Index("ix_journey_step_leased", "lease_until", postgresql_where=text("status = 'working'")),
         Index("ix_journey_step_outreach", "outreach_id", postgresql_where=text("outreach_id IS NOT NULL")),
         Index("ix_journey_step_delivery", "delivery_id", postgresql_where=text("delivery_id IS NOT NULL")),
@@ -2311,6 +2313,7 @@ class JourneyStep(Leased, Model):
     enrolment_id: Mapped[int] = mapped_column(
         BigInteger, ForeignKey("journey_enrolment.id", ondelete="CASCADE")
     )
+    journey_id: Mapped[int | None] = mapped_column(Integer)
     number: Mapped[int] = mapped_column(Integer)
     step: Mapped[str] = mapped_column(String(32))
     status: Mapped[str] = mapped_column(String(16), server_default=JourneyStepStatus.WAITING)

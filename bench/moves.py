@@ -30,8 +30,8 @@ FILL = """
         INSERT INTO journey_enrolment (journey_id, version_id, lead_id, entered_at)
         SELECT :journey, :version, id, app_now() - interval '2 days' FROM lead RETURNING id
     )
-    INSERT INTO journey_step (enrolment_id, number, step, due_at, next_at)
-    SELECT id, 1, CASE WHEN id % 2 = 0 THEN 'pause' ELSE 'long' END, app_now() - interval '2 days',
+    INSERT INTO journey_step (enrolment_id, journey_id, number, step, due_at, next_at)
+    SELECT id, :journey, 1, CASE WHEN id % 2 = 0 THEN 'pause' ELSE 'long' END, app_now() - interval '2 days',
            app_now() + interval '1 day' FROM entered
 """
 

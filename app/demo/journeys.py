@@ -183,6 +183,7 @@ def _store(version: JourneyVersion, lead: int, hits: dict[int, int], rows: list[
         [
             {
                 "enrolment_id": enrolment.id,
+                "journey_id": version.journey_id,
                 "number": number,
                 "step": row["step"],
                 "status": row["outcome"],

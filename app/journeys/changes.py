@@ -54,9 +54,9 @@ _ENDED = (
     ("bigint", "text", "bigint", "text"),
 )
 _NEXT = (
-    "INSERT INTO journey_step (enrolment_id, number, step, due_at, next_at) "
-    "SELECT g.enrolment, g.number, g.step, to_timestamp(g.at), to_timestamp(g.at) "
-    "FROM {given} AS g (enrolment, number, step, at)",
+    "INSERT INTO journey_step (enrolment_id, journey_id, number, step, due_at, next_at) "
+    "SELECT e.id, e.journey_id, g.number, g.step, to_timestamp(g.at), to_timestamp(g.at) "
+    "FROM {given} AS g (enrolment, number, step, at) JOIN journey_enrolment e ON e.id = g.enrolment",
     ("bigint", "integer", "text", "bigint"),
 )
 _OVER = (

@@ -131,10 +131,10 @@ def _enrol(journey: Journey, reentry: Reentry | str, events: Sequence[Event]) ->
     )
     connection = db.session.connection()
     steps = [
-        {"enrolment_id": key, "number": 1, "step": first[version], "due_at": at, "next_at": at}
+        {"enrolment_id": key, "journey_id": journey.id, "step": first[version], "due_at": at, "next_at": at}
         for key, at, version in connection.execute(made, rows).tuples()
     ]
-    connection.execute(insert(JourneyStep), steps)
+    connection.execute(insert(JourneyStep).values(number=1), steps)
 
 
 def _ready(journey: Journey, reentry: Reentry | str, leads: list[int]) -> dict[int, dt.datetime | None]:

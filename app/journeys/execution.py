@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, and_, cast, exists, func, or_, select
+from sqlalchemy import ARRAY, BigInteger, Integer, and_, cast, exists, func, or_, select, true
 from sqlalchemy.orm import aliased
 
 from app.extensions import db
@@ -81,7 +81,8 @@ def work(now: dt.datetime | None = None) -> int:
 
 def due(now: dt.datetime) -> bool:
     """Whether there is work for a worker."""
-    waiting = select(JourneyStep.id).where(_is_due(now)).limit(1)
+    waiting = select(JourneyStep.id).join(Journey, Journey.id == JourneyStep.journey_id)
+    waiting = waiting.where(_is_due(now)).limit(1)
     return bool(_running()) or db.session.scalar(waiting) is not None
 
 
@@ -99,21 +100,9 @@ def _is_due(now: dt.datetime) -> Any:
 def _move(now: dt.datetime) -> int:
     """Decide the steps that are due longest, and commit. Return their number."""
     moving = stops.locked_for_moving()
-    stays = JourneyEnrolment.version_id.not_in(being_left())
-    own = (JourneyStep.id, JourneyStep.enrolment_id, JourneyStep.number, JourneyStep.step)
-    enrolled = (JourneyEnrolment.version_id, JourneyEnrolment.lead_id, JourneyEnrolment.hit_id)
-    moments = (JourneyStep.due_at, JourneyStep.done_at, JourneyEnrolment.entered_at)
-    query = (
-        select(*own, JourneyStep.outreach_id, *enrolled, *map(_seconds, moments))
-        .add_columns(_seconds(JourneyEnrolment.not_before))
-        .add_columns(*map(_seconds, (JourneyStep.slot_at, JourneyStep.refused_at, JourneyStep.hold_until)))
-        .join(JourneyEnrolment, JourneyEnrolment.id == JourneyStep.enrolment_id)
-        .where(_is_due(now), JourneyEnrolment.journey_id.in_(moving))
-        .where(or_(JourneyStep.outreach_id.is_not(None), stays))
-        .order_by(JourneyStep.next_at, JourneyEnrolment.lead_id)
-        .limit(CHUNK)
-        .with_for_update(of=JourneyStep, skip_locked=True)
-    )
+    due = _locked(moving, now)
+    query = select(*(due.c[name] for name in Standing._fields)).order_by(due.c.next_at, due.c.lead_id)
+    query = query.limit(CHUNK)
     rows = [Standing(*each) for each in db.session.execute(query).tuples()]
     changes = Changes()
     _settle([row for row in rows if row.outreach_id is not None], now, changes)
@@ -127,6 +116,39 @@ def _move(now: dt.datetime) -> int:
     changes.store(db.session())
     db.session.commit()
     return len(rows)
+
+
+def _locked(moving: Sequence[int], now: dt.datetime) -> Any:
+    """Return the steps of journeys that are due longest, a chunk of each journey, and lock them.
+
+    An index gives those of a journey in order, however many of another one are held up.
+    """
+    ids = cast(list(moving), ARRAY(Integer))
+    journey = func.unnest(ids).table_valued("id", name="moving").render_derived()
+    stays = JourneyEnrolment.version_id.not_in(being_left())
+    own = (JourneyStep.id, JourneyStep.enrolment_id, JourneyStep.number, JourneyStep.step)
+    enrolled = (JourneyEnrolment.version_id, JourneyEnrolment.lead_id, JourneyEnrolment.hit_id)
+    of_step = (JourneyStep.due_at, JourneyStep.done_at, JourneyStep.slot_at, JourneyStep.refused_at)
+    moments: Any = (
+        *of_step,
+        JourneyStep.hold_until,
+        JourneyEnrolment.entered_at,
+        JourneyEnrolment.not_before,
+    )
+    due = (
+        select(*own, JourneyStep.outreach_id, JourneyStep.next_at, *enrolled)
+        .add_columns(*(_seconds(each).label(each.name) for each in moments))
+        .join(JourneyEnrolment, JourneyEnrolment.id == JourneyStep.enrolment_id)
+        .where(_is_due(now), JourneyStep.journey_id == journey.c.id)
+        .where(or_(JourneyStep.outreach_id.is_not(None), stays))
+        .order_by(JourneyStep.next_at, JourneyEnrolment.lead_id)
+        .limit(CHUNK)
+        .with_for_update(of=JourneyStep, skip_locked=True)
+        .correlate(journey)
+        .lateral("due")
+    )
+    # A common table expression is read once: read again, it would skip what it has locked.
+    return select(due).select_from(journey).join(due, true()).cte("locked")
 
 
 def _settle(rows: Sequence[Standing], now: dt.datetime, changes: Changes) -> None:

@@ -76,6 +76,7 @@ def standing(version: JourneyVersion) -> dict[str, int]:
         .join(JourneyEnrolment, JourneyEnrolment.id == JourneyStep.enrolment_id)
         .where(
             *(JourneyEnrolment.version_id == version.id, JourneyStep.status == JourneyStepStatus.WAITING),
+            JourneyStep.journey_id == version.journey_id,
             JourneyEnrolment.status == EnrolmentStatus.UNDER_WAY,
         )
         .group_by(JourneyStep.step)
@@ -199,6 +200,7 @@ def _chunk(move: JourneyMove, now: dt.datetime) -> int:
         .join(JourneyEnrolment, JourneyEnrolment.id == JourneyStep.enrolment_id)
         .where(
             *(JourneyEnrolment.version_id == move.from_id, JourneyStep.outreach_id.is_(None)),
+            JourneyStep.journey_id == move.journey_id,
             JourneyEnrolment.status == EnrolmentStatus.UNDER_WAY,
             JourneyStep.status == JourneyStepStatus.WAITING,
         )
@@ -238,10 +240,10 @@ def _go(
         return
     _update(JourneyStep, steps, _left_behind(now))
     come = [
-        {"enrolment_id": who, "number": number + 1, "step": to, "due_at": at, "next_at": at}
+        {"enrolment_id": who, "number": number + 1, "due_at": at, "next_at": at}
         for who, number, at in zip(people, numbers, moments, strict=True)
     ]
-    db.session.execute(insert(JourneyStep), come)
+    db.session.execute(insert(JourneyStep).values(journey_id=move.journey_id, step=to), come)
 
 
 def _left_behind(now: dt.datetime) -> dict[str, Any]:

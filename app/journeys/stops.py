@@ -256,7 +256,7 @@ def _overdue(journeys: Sequence[int], now: dt.datetime) -> Any:
         .outerjoin(Outreach, Outreach.id == JourneyStep.outreach_id)
         .where(
             *(JourneyStep.status == JourneyStepStatus.WAITING, JourneyStep.next_at <= now),
-            JourneyEnrolment.journey_id.in_(journeys),
+            JourneyStep.journey_id.in_(journeys),
             or_(JourneyStep.outreach_id.is_(None), Outreach.status == OutreachStatus.QUEUED),
         )
         .order_by(JourneyStep.next_at, JourneyEnrolment.lead_id)

@@ -407,7 +407,7 @@ def enrolled(rows: dict[str, Any], customer: Lead) -> tuple[JourneyEnrolment, Jo
         journey=rows["journey"], version=rows["journey_version"], lead=customer, entered_at=entered
     )
     there = {"step": "wait", "due_at": entered, "next_at": entered + dt.timedelta(days=1)}
-    return enrolment, JourneyStep(enrolment=enrolment, number=1, **there)
+    return enrolment, JourneyStep(enrolment=enrolment, journey_id=rows["journey"].id, number=1, **there)
 
 
 def _lists() -> dict[str, Any]:

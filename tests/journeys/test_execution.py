@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
 from app.effect import money
@@ -149,3 +150,27 @@ def test_a_paused_journey_stands_still(bank: Bank) -> None:
     bank.live(at(on(1), 12))
     assert [row[4] for row in bank.steps()] == ["waiting"]
     assert bank.session.scalar(select(func.count()).select_from(Outreach)) == 0
+
+
+def test_steps_that_are_due_are_found_past_those_of_a_journey_that_stands_still(bank: Bank) -> None:
+    """A plan that reads what is due of all journeys would read a million steps of one that is paused."""
+    bank.session.commit()
+    words = select(execution._locked([1, 2], at(on(1)))).compile(
+        dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True}
+    )
+    with bank.app.app_context():
+        for setting in ("enable_seqscan", "enable_bitmapscan", "enable_sort"):
+            db.session.execute(text(f"SET LOCAL {setting} = off"))
+        [explained] = db.session.execute(text(f"EXPLAIN (FORMAT JSON) {words}")).scalar_one()
+    [found] = [node for node in nodes(explained["Plan"]) if node.get("Index Name") == "ix_journey_step_due"]
+    assert "journey_id = " in found["Index Cond"]
+    assert "next_at <= " in found["Index Cond"]
+    kinds = {node["Node Type"] for node in nodes(explained["Plan"])}
+    assert "Incremental Sort" in kinds
+    assert "Sort" not in kinds
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for each in plan.get("Plans", ()):
+        yield from nodes(each)

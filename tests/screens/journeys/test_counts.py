@@ -46,7 +46,13 @@ def round_trip(world: World, session: Session) -> None:
         session.flush()
         session.add_all(
             JourneyStep(
-                enrolment_id=enrolment.id, number=n, step=step, status=state, due_at=WHEN, done_at=WHEN
+                enrolment_id=enrolment.id,
+                journey_id=enrolment.journey_id,
+                number=n,
+                step=step,
+                status=state,
+                due_at=WHEN,
+                done_at=WHEN,
             )
             for n, (step, state) in enumerate(steps, 1)
         )
