@@ -15,7 +15,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ARRAY, BigInteger, Integer, and_, cast, exists, func, or_, select, true
-from sqlalchemy.orm import aliased
 
 from app.extensions import db
 from app.journeys import acts, stops
@@ -239,28 +238,39 @@ def _one_of_a_person(
         for place, step in enumerate(plan.steps)
         if isinstance(step.definition, Contact)
     }
-    lead, sending, of, enrolled = aliased(Lead), aliased(Outreach), aliased(JourneyStep), JourneyEnrolment
-    is_unsettled = and_(of.status == JourneyStepStatus.WAITING, enrolled.journey_id.in_(moving))
-    busy = exists().where(
-        *(sending.id == of.outreach_id, enrolled.id == of.enrolment_id),
-        or_(sending.status.in_(UNDER_WAY), is_unsettled),
-        or_(sending.phone_index == lead.phone_index, sending.id_hash == lead.id_hash),
-    )
     ids = [row.lead_id for row in rows]
-    query = select(lead.id, lead.phone_index, lead.id_hash, busy).where(lead.id == func.any(ids))
+    query = select(Lead.id, Lead.phone_index, Lead.id_hash).where(Lead.id == func.any(ids))
     known = {key: each for key, *each in db.session.execute(query).tuples()}
+    busy = _busy(
+        [phone for phone, _person in known.values()], [person for _, person in known.values()], moving
+    )
     seen, free = set[str](), list[Standing]()
     for row in rows:
-        phone, person, is_busy = known[row.lead_id]
+        phone, person = known[row.lead_id]
         # Who only asks for a slot is not judged yet.
         is_asking = row.slot_at is None and paced.get((row.version_id, row.step), False)
         is_contact = (row.version_id, row.step) in paced and not is_asking
-        if is_contact and (is_busy or seen & {phone, person}):
+        if is_contact and (busy | seen) & {phone, person}:
             changes.look_again(row, seconds_of(now + SENDING))
         else:
             free.append(row)
             seen |= {phone, person}
     return free
+
+
+def _busy(phones: Sequence[str], people: Sequence[str], moving: Sequence[int]) -> set[str]:
+    """Return the phones and people, of those given, whose contact by a journey is not settled yet.
+
+    The contacts are looked up first, by index: together with the leads, a plan made while the tables were
+    nearly empty would read every step for each of them.
+    """
+    theirs = or_(Outreach.phone_index == func.any(phones), Outreach.id_hash == func.any(people))
+    is_unsettled = and_(JourneyStep.status == JourneyStepStatus.WAITING, JourneyStep.journey_id.in_(moving))
+    steps = exists().where(
+        JourneyStep.outreach_id == Outreach.id, or_(Outreach.status.in_(UNDER_WAY), is_unsettled)
+    )
+    query = select(Outreach.phone_index, Outreach.id_hash).where(theirs, steps)
+    return {key for pair in db.session.execute(query) for key in pair}
 
 
 def _answers(rows: Sequence[Standing]) -> Any:
