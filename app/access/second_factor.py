@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import secrets
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import pyotp
+from cryptography.fernet import InvalidToken
 from sqlalchemy import and_, delete, exists, func, or_, select, update
 
 from app.access.rights import holds
@@ -37,6 +39,8 @@ RIGHTS = (
     *(("can_export_all", view) for view in ("LeadView", "CustomerView", "HitView")),
     *(("can_export_clear", view) for view in ("LeadView", "CustomerView", "HitView")),
 )
+
+log = logging.getLogger(__name__)
 
 
 class Draft(NamedTuple):
@@ -137,9 +141,7 @@ def remove(user: Staff, ids: Iterable[int] | None = None) -> int:
 
 def _use_code(user: Staff, code: str) -> bool:
     for factor in factors(user):
-        if factor.secret_cipher is None:
-            continue
-        step = _step_of(_vault().decrypt(factor.secret_cipher).decode(), code)
+        step = _step_of(_opened(factor), code) if factor.secret_cipher else None
         if step is None:
             continue
         newer = or_(SecondFactor.last_step.is_(None), SecondFactor.last_step < step)
@@ -147,6 +149,15 @@ def _use_code(user: Staff, code: str) -> bool:
         if db.session.execute(used.values(last_step=step, last_used_at=clock.BEGAN)).rowcount:
             return True
     return False
+
+
+def _opened(factor: SecondFactor) -> str:
+    """Return the secret of an app, empty when SECRET_KEY was changed since: then no code is right."""
+    try:
+        return str(_vault().decrypt(factor.secret_cipher).decode())
+    except InvalidToken:
+        log.warning("second factor %s can't be opened with this SECRET_KEY", factor.id)
+        return ""
 
 
 def _use_recovery_code(user: Staff, code: str) -> bool:
@@ -157,6 +168,8 @@ def _use_recovery_code(user: Staff, code: str) -> bool:
 
 def _step_of(secret: str, code: str) -> int | None:
     """Return the number of the step whose code it is, None for a code of no step around now."""
+    if not secret:
+        return None
     # The server's own time, as that of the phone is: the clock of the installation may have been moved.
     now = int(clock.unmoved(db.session()).timestamp()) // STEP
     totp = pyotp.TOTP(secret, interval=STEP)

@@ -191,6 +191,18 @@ def test_a_grave_act_asks_again_and_keeps_what_was_entered(
     assert session.scalar(text("SELECT count(*) FROM ab_api_key")) == 1
 
 
+def test_after_a_change_of_the_secret_key_no_code_is_right(
+    app: Flask, session: Session, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_staff(session, "boss", "Manager")
+    secret, _recovery = enrol(log_in(app, "boss"))
+    forget_steps(engine)
+    client = log_in(app, "boss")
+    settings = dataclasses.replace(app.config["SETTINGS"], secret_key="another secret of 32 bytes or more")
+    monkeypatch.setitem(app.config, "SETTINGS", settings)
+    assert client.submit("/secondfactor/prove", {CODE: code(secret)}).status_code == 200
+
+
 def test_wrong_codes_are_limited_by_person(
     app: Flask, session: Session, engine: Engine, redis: Redis
 ) -> None:
