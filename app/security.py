@@ -73,7 +73,7 @@ class StaffSecurityManager(SecurityManager):  # type: ignore[misc]
     def before_request() -> Any:
         """Load the user, and redirect a user whose password was set by somebody else to the password form."""
         SecurityManager.before_request()
-        return require_own_password() or require_second_factor() or require_fresh_proof()
+        return require_second_factor() or require_own_password() or require_fresh_proof()
 
     def get_user_datamodel(self) -> Any:
         """Return the data interface of the user model."""
@@ -167,10 +167,8 @@ class StaffSecurityManager(SecurityManager):  # type: ignore[misc]
         return user
 
 
-#: endpoints that are open before a user has chosen their own password
-BEFORE_OWN_PASSWORD = {
-    "MyPasswordView.this_form_get",
-    "MyPasswordView.this_form_post",
+#: endpoints that are open to everybody
+OPEN = {
     "PasswordLinkView.choose",
     "LogInView.login",
     "LogInView.logout",
@@ -180,6 +178,10 @@ BEFORE_OWN_PASSWORD = {
     "healthz",
     "readyz",
 }
+#: endpoints at which a user proves the second factor
+PROOF = {f"SecondFactorView.{each}" for each in ("prove", "ask_key", "prove_key")}
+#: endpoints that are open before a user has chosen their own password
+BEFORE_OWN_PASSWORD = OPEN | PROOF | {"MyPasswordView.this_form_get", "MyPasswordView.this_form_post"}
 
 
 def require_own_password() -> Any:
@@ -204,15 +206,7 @@ GRAVE = {
 }
 #: actions of the list of users that are as grave
 GRAVE_ACTIONS = {"resetfactor", "sendlink"}
-BEFORE_SECOND_FACTOR = BEFORE_OWN_PASSWORD | {
-    "SecondFactorView.prove",
-    "SecondFactorView.ask_key",
-    "SecondFactorView.prove_key",
-    "LoginSessionView.left",
-    "LoginSessionView.stay",
-}
-
-
+BEFORE_SECOND_FACTOR = OPEN | PROOF | {"LoginSessionView.left", "LoginSessionView.stay"}
 #: endpoints that are open to a user who must have a second factor and has none yet
 TO_ADD_ONE = {f"SecondFactorView.{each}" for each in ("own", "add", "new_key", "add_key")}
 
@@ -226,7 +220,7 @@ def require_second_factor() -> Any:
         return None
     if second_factor.has_one(user):
         page, why = "SecondFactorView.prove", gettext("Confirm that it is you, then try again.")
-    elif second_factor.is_demanded(user) and request.endpoint not in TO_ADD_ONE:
+    elif second_factor.is_demanded(user) and not (user.password_given or request.endpoint in TO_ADD_ONE):
         page, why = "SecondFactorView.add", gettext("Your role needs a second factor.")
     else:
         return None

@@ -24,6 +24,7 @@ from tests.access.world import World
 from tests.conftest import PASSWORD, Person, make_staff
 
 CODE = "second_factor_code"
+NEW = "violet kettle 7 orbits"
 PAGE = "/tagview/list/"
 STEP = second_factor.STEP
 
@@ -76,6 +77,8 @@ def test_a_log_in_with_a_second_factor_opens_nothing_before_its_code(
     client = log_in(app, "boss")
     assert place(client.get(PAGE)) == "/secondfactor/prove?next=/tagview/list/?"
     assert place(client.submit("/tagview/add", {"name": "VIP"})) == "/secondfactor/prove"
+    new = {"present": PASSWORD, "password": NEW, "conf_password": NEW}
+    assert place(client.submit("/resetmypassword/form", new)) == "/secondfactor/prove"
     asked = client.get(PAGE, headers={"Accept": "application/json"})
     assert asked.status_code == 401
     assert "Confirm that it is you" in asked.json["message"]
@@ -151,6 +154,20 @@ def test_who_must_have_one_adds_it_first(
     assert client.get("/api/v1/leads/").status_code in (401, 403)
     assert len(enrol(client)[1]) == 10
     assert client.get(page).status_code == 200
+
+
+@pytest.mark.usefixtures("demanding")
+def test_who_was_given_a_password_chooses_their_own_first(app: Flask, session: Session) -> None:
+    person = make_staff(session, "person", "Admin")
+    person.password_given = True
+    session.commit()
+    client = log_in(app, "person")
+    assert place(client.get(PAGE)) == "/resetmypassword/form"
+    form = {"present": PASSWORD, "password": NEW, "conf_password": NEW}
+    assert client.submit("/resetmypassword/form", form).status_code == 302
+    assert place(client.get(PAGE)).startswith("/secondfactor/add")
+    enrol(client)
+    assert client.get(PAGE).status_code == 200
 
 
 @pytest.mark.usefixtures("demanding")
