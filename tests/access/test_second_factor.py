@@ -15,10 +15,12 @@ from redis import Redis
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
+from app import create_web
 from app.access import second_factor
 from app.access.keys import create_key
 from app.cli.users import users_group
 from app.models import Staff
+from config import Settings
 from tests import clock
 from tests.access.world import World
 from tests.conftest import PASSWORD, Person, make_staff
@@ -229,6 +231,21 @@ def test_wrong_codes_are_limited_by_person(
     for _ in range(10):
         log_in(app, "boss").submit("/secondfactor/prove", {CODE: "000000"})
     answer = log_in(app, "boss").submit("/secondfactor/prove", {CODE: code(secret)})
+    assert "Too many wrong codes" in answer.text
+
+
+def test_without_redis_codes_still_work_and_are_still_limited(
+    settings: Settings, engine: Engine, session: Session
+) -> None:
+    make_staff(session, "boss", "Manager")
+    lonely = create_web(dataclasses.replace(settings, redis_url="redis://127.0.0.1:1/0"))
+    secret, _recovery = enrol(log_in(lonely, "boss"))
+    forget_steps(engine)
+    assert log_in(lonely, "boss").submit("/secondfactor/prove", {CODE: code(secret)}).status_code == 302
+    forget_steps(engine)
+    for _ in range(10):
+        log_in(lonely, "boss").submit("/secondfactor/prove", {CODE: "000000"})
+    answer = log_in(lonely, "boss").submit("/secondfactor/prove", {CODE: code(secret)})
     assert "Too many wrong codes" in answer.text
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import segno
 from cryptography.fernet import InvalidToken
@@ -11,6 +11,9 @@ from flask import abort, current_app, flash, g, redirect, render_template, reque
 from flask_appbuilder import BaseView, expose
 from flask_babel import gettext as _
 from limits import parse
+from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter
+from redis.exceptions import RedisError
 
 from app.access import second_factor, security_keys
 from app.audit.events import event
@@ -30,6 +33,8 @@ FAILURES = parse("10 per 10 minutes")
 #: where the challenge to a security key stands in the session
 CHALLENGE = "security_key_challenge"
 MAX_NAME = 64
+#: counts in this process while Redis is away
+_WITHOUT_REDIS = FixedWindowRateLimiter(MemoryStorage())
 
 
 class SecondFactorView(BaseView):  # type: ignore[misc]
@@ -171,18 +176,26 @@ class SecondFactorView(BaseView):  # type: ignore[misc]
 
 def prove(user: Staff, code: str) -> str:
     """Note in the session that the code is right. Return why it isn't taken, empty when it is."""
-    limiter = current_app.appbuilder.sm.limiter  # type: ignore[attr-defined]
-    counted = ("second factor", str(user.id))
-    if limiter.enabled and not limiter.limiter.test(FAILURES, *counted):
+    if not _count("test", user):
         return _("Too many wrong codes. Please wait some minutes and try again.")
     if second_factor.is_right(user, code):
         sessions.verify()
         event("second_factor_proven", Staff.__tablename__, user.id, user.username)
         return ""
-    if limiter.enabled:
-        limiter.limiter.hit(FAILURES, *counted)
+    _count("hit", user)
     event("second_factor_failed", Staff.__tablename__, user.id, user.username)
     return _("This code is wrong or was used before. Wait for the next one.")
+
+
+def _count(act: Literal["test", "hit"], user: Staff) -> bool:
+    """Count a wrong code of the user, or test whether there may be another one."""
+    limiter = current_app.appbuilder.sm.limiter  # type: ignore[attr-defined]
+    if not limiter.enabled:
+        return True
+    try:
+        return bool(getattr(limiter.limiter, act)(FAILURES, "second factor", str(user.id)))
+    except RedisError:
+        return bool(getattr(_WITHOUT_REDIS, act)(FAILURES, "second factor", str(user.id)))
 
 
 def ask_again(user: Staff) -> Any:
