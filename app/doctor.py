@@ -15,6 +15,7 @@ from redis import RedisError
 from sqlalchemy import select, text
 
 from app import installation
+from app.access import second_factor
 from app.activity import store
 from app.activity.errors import ActivityError
 from app.activity.objects import ObjectStore
@@ -30,7 +31,7 @@ from app.leads.cube import activity_root
 from app.leads.errors import LeadsError
 from app.leads.phone import PhoneVault
 from app.lib import clock
-from app.models import Lead
+from app.models import Lead, Staff
 from app.outreach import guard
 from config import Settings
 
@@ -77,6 +78,7 @@ def results(settings: Settings) -> dict[str, Result]:
         "activity": _activity,
         "disk": _disk,
         "secrets": _secrets,
+        "second_factor": _second_factor,
         "phones": _phones,
     }
     return {name: _run(check, settings) for name, check in checks.items()}
@@ -273,6 +275,18 @@ def _secrets(settings: Settings) -> Said:
     if mode != 0o600:
         raise CheckFailed(N_("%(name)s has mode %(mode)s, not 600"), name=path.name, mode=f"{mode:o}")
     return Said(N_("generated, mode 600"))
+
+
+def _second_factor(settings: Settings) -> Said:
+    if settings.production and settings.second_factor != "required":
+        raise CheckFailed(N_("only offered: set SECOND_FACTOR=required"))
+    people = db.session.scalars(select(Staff).where(Staff.active))
+    need = [person for person in people if second_factor.needs_one(person)]
+    have = sum(map(second_factor.has_one, need))
+    words = {"have": have, "need": len(need)}
+    if settings.second_factor == "required":
+        return Said(N_("required; %(have)s of %(need)s people who need one have it"), words)
+    return Said(N_("offered; %(have)s of %(need)s people who should have one have it"), words)
 
 
 def _moment(moment: dt.datetime, settings: Settings) -> str:

@@ -51,9 +51,12 @@ class Draft(NamedTuple):
 
 
 def is_demanded(user: Staff) -> bool:
-    """Return whether the user must have a second factor: by their role, or by what they may do."""
-    if current_settings().second_factor != "required":
-        return False
+    """Return whether the user must have a second factor."""
+    return current_settings().second_factor == "required" and needs_one(user)
+
+
+def needs_one(user: Staff) -> bool:
+    """Return whether the user's role, or what they may do, asks for a second factor."""
     if any(role.name in ROLES for role in user.roles):
         return True
     return any(holds(user, *right) for right in RIGHTS)

@@ -15,7 +15,7 @@ from redis import Redis
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
-from app import create_web
+from app import create_web, doctor
 from app.access import second_factor
 from app.access.keys import create_key
 from app.cli.users import users_group
@@ -247,6 +247,24 @@ def test_without_redis_codes_still_work_and_are_still_limited(
         log_in(lonely, "boss").submit("/secondfactor/prove", {CODE: "000000"})
     answer = log_in(lonely, "boss").submit("/secondfactor/prove", {CODE: code(secret)})
     assert "Too many wrong codes" in answer.text
+
+
+def test_doctor_says_who_has_one_and_wants_it_demanded_in_production(
+    app: Flask, session: Session, settings: Settings
+) -> None:
+    for name, role in (("boss", "Manager"), ("root", "Admin"), ("data", "DataOperator")):
+        make_staff(session, name, role)
+    enrol(log_in(app, "root"))
+    with app.app_context():
+        offered = doctor.results(settings)["second_factor"]
+        assert (offered.ok, offered.detail.english()) == (
+            True,
+            "offered; 1 of 2 people who should have one have it",
+        )
+        lax = doctor.results(dataclasses.replace(settings, app_env="production"))["second_factor"]
+        assert not lax.ok
+        strict = dataclasses.replace(settings, app_env="production", second_factor="required")
+        assert doctor.results(strict)["second_factor"].ok
 
 
 def test_another_administrator_or_the_command_resets_it(

@@ -27,6 +27,7 @@ CHECK = {
     "activity": lazy_gettext("Analytical data"),
     "disk": lazy_gettext("Disk"),
     "secrets": lazy_gettext("Secrets"),
+    "second_factor": lazy_gettext("Second factor"),
     "phones": lazy_gettext("Keys of phone numbers"),
 }
 STATE = {
