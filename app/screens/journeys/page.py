@@ -118,41 +118,59 @@ def number_link(number: int, **filters: Any) -> Markup:
 
 @dataclass(frozen=True)
 class Stop:
-    """A step on the page of a version: its number, kind and words, and how many customers in each state."""
+    """A step on the page of a version: its number, kind and words, and how many customers in each state.
+
+    A number that was not counted is None.
+    """
 
     id: str
     number: int
     kind: str
     text: str
-    numbers: list[tuple[str, int, str]]
+    numbers: list[tuple[str, int | None, str]]
 
 
 def stops(version: JourneyVersion) -> dict[str, Any]:
-    """Return the steps of a version with their numbers; without numbers when counting takes too long."""
+    """Return the steps of a version with their numbers.
+
+    When counting takes too long, only those who wait are counted, and nobody if that takes too long as well.
+    """
     steps = stored_def(version).steps
-    try:
-        found, late = counts.of_steps(g.user, version), False
-    except DeadlineExceeded:
-        found, late = {}, True
+    found, counted = _counted(version)
     rows = [
         Stop(
             step.id,
             place,
             kind_of(step.model_dump()),
             text,
-            _numbers(version, step.id, found.get(step.id, {})),
+            _numbers(version, step.id, found.get(step.id, {}), counted),
         )
         for place, (step, text) in enumerate(zip(steps, steps_sentences(steps, names()), strict=True), 1)
     ]
+    late = "" if len(counted) == len(SHOWN) else "passed" if counted else "all"
     return {"version": version, "stops": rows, "late": late, "kinds": KIND, "drawing": drawing(steps, rows)}
 
 
-def _numbers(version: JourneyVersion, step: str, found: dict[str, int]) -> list[tuple[str, int, str]]:
+def _counted(version: JourneyVersion) -> tuple[dict[str, counts.Counts], Sequence[str]]:
+    """Return the numbers by step and status, and the statuses that were counted."""
+    try:
+        return counts.of_steps(g.user, version), SHOWN
+    except DeadlineExceeded:
+        pass
+    try:
+        return counts.of_steps(g.user, version, only_waiting=True), [JourneyStepStatus.WAITING]
+    except DeadlineExceeded:
+        return {}, []
+
+
+def _numbers(
+    version: JourneyVersion, step: str, found: dict[str, int], counted: Sequence[str]
+) -> list[tuple[str, int | None, str]]:
     linked = may("can_list", "EnrolmentView")
     return [
         (
             words.word(STEP, status),
-            found.get(status, 0),
+            found.get(status, 0) if status in counted else None,
             list_url("EnrolmentView", version=version.id, at=f"{step}:{status}")
             if linked and found.get(status)
             else "",

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy.orm import Session
 
+from app.journeys import counts
 from app.models import JourneyEnrolment, JourneyStep, JourneyVersion
 from tests.access.world import World
 from tests.conftest import Person
@@ -89,3 +90,18 @@ def test_a_customer_s_path_has_the_steps_in_their_order(
     path = page[page.index("journey-path") :]
     found = re.findall(r'<th scope="row">\s*([^<]+?)\s*</th>', path)
     assert found == ["1 · 等待回应，最多 1 天"] * 3 + ["2 · 结束"]
+
+
+def test_when_many_have_passed_those_who_wait_are_counted(
+    world: World, round_trip: None, login: Callable[..., Person], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counts, "SECONDS_FOR_ALL", 0)
+    person = login("Manager", branch=world.home)
+    page = person.get(f"/journeyversionview/steps/{world.ids['journey_version']}").text
+    assert "only those who wait are counted" in page
+    found = links(page)
+    assert [number for number, _url in found.values()] == [2]
+    assert all("waiting" in url for url in found)
+    assert page.count('<span class="none">—</span>') == 2 * 3
+    for url, (number, _raw) in found.items():
+        assert rows(person.get(url).text) == number
