@@ -80,6 +80,7 @@ class Settings:
     outcomes_retention_days: int = 1830
     exports_keep_days: int = 30
     unmasked_exports: bool = False
+    export_rows_alone: int = 10_000
     public_url: str = ""
     webhook_allow: tuple[str, ...] = ()
     smtp_url: str = field(default="", repr=False)
@@ -206,6 +207,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         leads_purge_days=_integer(env, "LEADS_PURGE_DAYS", 30, 0, 3650),
         outcomes_retention_days=_integer(env, "OUTCOMES_RETENTION_DAYS", 1830, 31, 36500),
         exports_keep_days=_integer(env, "EXPORTS_KEEP_DAYS", 30, 1, 3650),
+        export_rows_alone=_integer(env, "EXPORT_ROWS_ALONE", 10_000, 0, 1 << 30),
         unmasked_exports=_choice(env, "UNMASKED_EXPORTS", "0", ("0", "1")) == "1",
         public_url=_url(env, "PUBLIC_URL", ("http", "https")).rstrip("/"),
         webhook_allow=_words(env, "WEBHOOK_ALLOW"),

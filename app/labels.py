@@ -91,6 +91,7 @@ APPROVAL_KIND = {
     "journey_version": lazy_gettext("Journey"),
     "journey_move": lazy_gettext("Move within a journey"),
     "log_correction": lazy_gettext("Correction of a log delivery"),
+    "large_export": lazy_gettext("Large export"),
     "unmasked_export": lazy_gettext("Export with phone numbers in clear"),
     "outreach_batch": lazy_gettext("Bulk outreach"),
     "role_change": lazy_gettext("User access"),

@@ -1,4 +1,4 @@
-"""Approval of exports with unmasked phone numbers."""
+"""Approval of exports with unmasked phone numbers, and of large masked ones."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from typing import Any, NamedTuple
 
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext
 
 from app import approvals, labels
 from app.approvals import Change
@@ -13,18 +14,19 @@ from app.errors import N_, DomainError, Said
 from app.lib.pointers import to_row
 from app.models import Approval, ExportJob, RunStatus
 
-CLEAR = "unmasked_export"
+CLEAR, LARGE = "unmasked_export", "large_export"
 
 
-class ClearExport(NamedTuple):
+class AskedExport(NamedTuple):
     """What the approver is shown: the filters in words, and the number of rows that match now."""
 
     conditions: list[str]
     rows: int
 
 
-class _ClearExportKind:
-    name = CLEAR
+class _ExportKind:
+    #: how the approver reads what becomes of phone numbers
+    phones: tuple[Any, Any]
     permission = ("can_export_clear", "LeadView")
 
     def title(self, subject_id: int) -> str:
@@ -47,7 +49,7 @@ class _ClearExportKind:
             Change(_("Conditions"), "", conditions),
             Change(_("Rows now"), "", f"{payload['rows']:,}"),
             *([Change(_("Facts"), "", labels.joined(job.facts))] if job.facts else []),
-            Change(_("Phone numbers"), _("masked"), _("in clear")),
+            Change(_("Phone numbers"), *map(str, self.phones)),
         ]
 
     def submitted(self, approval: Approval) -> None:
@@ -66,8 +68,19 @@ class _ClearExportKind:
         return to_row("export_job", subject_id)
 
 
+class _ClearExportKind(_ExportKind):
+    name = CLEAR
+    phones = (lazy_gettext("masked"), lazy_gettext("in clear"))
+
+
+class _LargeExportKind(_ExportKind):
+    name = LARGE
+    phones = ("", lazy_gettext("masked"))
+
+
 def _job(subject_id: int) -> ExportJob:
     return approvals.subject_row(ExportJob, subject_id, N_("The export does not exist any more."))
 
 
 approvals.register(_ClearExportKind())
+approvals.register(_LargeExportKind())

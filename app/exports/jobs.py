@@ -15,7 +15,7 @@ from app import approvals
 from app.access.rights import holds
 from app.errors import DomainError
 from app.exports import fact_columns
-from app.exports.approval import CLEAR, ClearExport
+from app.exports.approval import CLEAR, LARGE, AskedExport
 from app.exports.content import CONTENTS, rows, watermark
 from app.exports.files import write_table
 from app.extensions import db
@@ -44,25 +44,27 @@ def request_export(kind: str, file_format: str, selection: Selection, facts: Seq
     return job
 
 
-def request_clear_export(
+def request_approval(
     kind: str,
     file_format: str,
     selection: Selection,
     reason: str,
-    about: ClearExport,
+    about: AskedExport,
     facts: Sequence[str] = (),
+    *,
+    clear: bool,
 ) -> Approval:
-    """Submit an export with unmasked phone numbers for approval. Commits.
+    """Submit an export for approval: one with phone numbers in ``clear``, or a large masked one. Commits.
 
-    Raises DomainError when the settings forbid such exports, when there is no reason, or as
+    Raises DomainError when the settings forbid exports in clear, when there is no reason, or as
     ``request_export`` does.
     """
-    if not clear_allowed():
+    if clear and not clear_allowed():
         raise DomainError("The settings do not allow exports with unmasked phone numbers.")
     job = _new_job(kind, file_format, selection, facts)
-    job.clear, job.status = True, RunStatus.ASKED
+    job.clear, job.status = clear, RunStatus.ASKED
     db.session.flush()
-    approval = approvals.submit(CLEAR, job.id, selection.user, reason, about._asdict())
+    approval = approvals.submit(CLEAR if clear else LARGE, job.id, selection.user, reason, about._asdict())
     db.session.commit()
     return approval
 
@@ -81,6 +83,11 @@ def _new_job(kind: str, file_format: str, selection: Selection, facts: Sequence[
 def clear_allowed() -> bool:
     """Return whether the settings allow exports with unmasked phone numbers."""
     return bool(current_app.config["SETTINGS"].unmasked_exports)
+
+
+def rows_alone() -> int:
+    """Return the most rows that a person may export without a second one."""
+    return int(current_app.config["SETTINGS"].export_rows_alone)
 
 
 def export_file(job: ExportJob) -> Path | None:
@@ -119,9 +126,11 @@ def _write_file(requester: Staff | None, job: ExportJob, held: Held) -> tuple[st
     vault = PhoneVault.of(current_app.config["SETTINGS"]) if job.clear else None
     query = Selection.of_json(content.model, job.filters, requester).query()
     progress.total = query.count()
+    if not job.approved_by:
+        progress.most = rows_alone()
     name = f"{uuid.uuid4().hex}.{job.format}"
     _folder().mkdir(parents=True, exist_ok=True, mode=0o700)
-    first = watermark(job.requested_by, job.created_at, job.approved_by if job.clear else None)
+    first = watermark(job.requested_by, job.created_at, job.approved_by)
     facts = fact_columns.chosen(requester, job.facts)
     counted = progress.count(rows(content, query, vault, facts))
     header = [*content.header(), *fact_columns.header(facts)]
@@ -135,10 +144,17 @@ class _Progress:
     def __init__(self, held: Held) -> None:
         self.held = held
         self.total = self.done = self.percent = 0
+        #: the rows after which a second person must have approved the export
+        self.most: int | None = None
 
     def count(self, source: Iterable[list[str]]) -> Iterator[list[str]]:
-        """Yield the rows, counting them."""
+        """Yield the rows, counting them. Raises DomainError beyond ``most``."""
         for row in source:
+            if self.most is not None and self.done >= self.most:
+                raise DomainError(
+                    "The list has grown beyond %(n)s rows: export it again, so that another person approves.",
+                    n=f"{self.most:,}",
+                )
             yield row
             self.done += 1
             percent = min(99, self.done * 100 // max(self.total, 1))

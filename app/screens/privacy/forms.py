@@ -29,8 +29,8 @@ class ExportForm(DynamicForm):  # type: ignore[misc]
     )
 
 
-class ClearExportForm(ExportForm):
-    """An export with phone numbers in clear, and its reason."""
+class AskedExportForm(ExportForm):
+    """An export that a second person approves, and its reason."""
 
     reason = TextAreaField(
         lazy_gettext("Reason given"),

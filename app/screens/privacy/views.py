@@ -18,7 +18,7 @@ from app.console.view import ConsoleView
 from app.console.widgets import ConsoleFormWidget
 from app.errors import DomainError, FieldError
 from app.exports import content, jobs
-from app.exports.approval import ClearExport
+from app.exports.approval import AskedExport
 from app.extensions import db
 from app.leads import subject
 from app.leads.number_limit import TooManyNumbers
@@ -69,18 +69,20 @@ class ExportsList:
     @expose("/export_all", methods=["GET", "POST"])
     @has_access
     def export_all(self) -> Any:
-        """Choose a format, and start the export in the background."""
-        view: Any = self
+        """Choose a format, and start the export in the background; a large one waits for a second person."""
+        selected = selection.checked(self)
+        count = paging.count_within(selected.query())
+        if not count.exact or count > jobs.rows_alone():
+            return self._asks_second_person(clear=False)
         form = forms.ExportForm()
         if form.validate_on_submit():
             try:
-                selected = selection.checked(view)
                 job = jobs.request_export(self.export_kind, form.format.data, selected, form.facts.data or [])
             except DomainError as error:
                 form.format.errors = [*form.format.errors, error.text()]
             else:
                 return redirect(url_for("ExportJobView.show", pk=job.id))
-        return self._export_page(form, _("Start the export"), clear=False)
+        return self._export_page(form, _("Start the export"))
 
     @expose("/export_clear", methods=["GET", "POST"])
     @has_access
@@ -88,14 +90,18 @@ class ExportsList:
         """Request an export with phones in clear, for a second person to approve; 404 unless allowed."""
         if not jobs.clear_allowed():
             abort(404)
-        form = forms.ClearExportForm()
+        return self._asks_second_person(clear=True)
+
+    def _asks_second_person(self, *, clear: bool) -> Any:
+        form = forms.AskedExportForm()
         if form.validate_on_submit():
             selected = selection.checked(self)
-            about = ClearExport(selection.conditions(self, selected.filters), selected.query().count())
+            about = AskedExport(selection.conditions(self, selected.filters), selected.query().count())
             try:
-                approval = jobs.request_clear_export(
+                approval = jobs.request_approval(
                     *(self.export_kind, form.format.data, selected, form.reason.data, about),
                     form.facts.data or [],
+                    clear=clear,
                 )
             except DomainError as error:
                 db.session.rollback()
@@ -106,9 +112,9 @@ class ExportsList:
                     "success",
                 )
                 return redirect(url_for("ExportJobView.show", pk=approval.subject_id))
-        return self._export_page(form, _("Submit for approval"), clear=True)
+        return self._export_page(form, _("Submit for approval"), clear=clear, large=not clear)
 
-    def _export_page(self, form: Any, submit: str, *, clear: bool) -> Any:
+    def _export_page(self, form: Any, submit: str, *, clear: bool = False, large: bool = False) -> Any:
         view: Any = self
         selected = selection.of_request(view)
         clear_url = selection.url(url_for(".export_clear"), selected)
@@ -122,6 +128,7 @@ class ExportsList:
             conditions=selection.conditions(view, selected.filters),
             count=paging.count_within(selected.query()),
             clear=clear,
+            alone=jobs.rows_alone() if large else None,
             clear_url=clear_url if offered else "",
         )
 
