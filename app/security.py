@@ -207,7 +207,7 @@ GRAVE = {
 #: actions of the list of users that are as grave
 GRAVE_ACTIONS = {"resetfactor", "sendlink"}
 BEFORE_SECOND_FACTOR = OPEN | PROOF | {"LoginSessionView.left", "LoginSessionView.stay"}
-#: endpoints that are open to a user who must have a second factor and has none yet
+#: endpoints that add one: open to a user who must have one and has none yet, else after a fresh proof
 TO_ADD_ONE = {f"SecondFactorView.{each}" for each in ("own", "add", "new_key", "add_key")}
 
 
@@ -231,13 +231,20 @@ def require_second_factor() -> Any:
 
 
 def require_fresh_proof() -> Any:
-    """Ask a user with a second factor for a code before a grave act, unless one was given a moment ago."""
-    if request.method != "POST" or not _is_grave() or sessions.current_id() is None or sessions.is_fresh():
+    """Ask a user with a second factor for a code before a grave act, unless one was given a moment ago.
+
+    The pages on which factors are added ask before they open: a new factor counts as a proof.
+    """
+    adds, grave = request.endpoint in TO_ADD_ONE, request.method == "POST" and _is_grave()
+    if not (adds or grave) or sessions.current_id() is None or sessions.is_fresh():
         return None
     if not current_user.is_authenticated or not second_factor.has_one(current_user):
         return None
     if broken.wants_json():
         abort(401, description=gettext("Confirm that it is you, then try again."))
+    if adds:
+        asked = request.full_path if request.method == "GET" else url_for("SecondFactorView.own")
+        return redirect(url_for("SecondFactorView.prove", next=asked))
     return ask_again(current_user)
 
 

@@ -210,6 +210,33 @@ def test_a_grave_act_asks_again_and_keeps_what_was_entered(
     assert session.scalar(text("SELECT count(*) FROM ab_api_key")) == 1
 
 
+def test_another_factor_is_added_after_a_fresh_proof_only(
+    app: Flask, session: Session, engine: Engine
+) -> None:
+    """Somebody at an unlocked desk could otherwise add a phone of theirs, which counts as a proof."""
+    make_staff(session, "root", "Admin")
+    admin = log_in(app, "root")
+    secret, _recovery = enrol(admin)
+    page = admin.get("/secondfactor/add").text
+    theirs = page.split("<code>")[1].split("</code>")[0].replace(" ", "")
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE login_session SET verified_at = now() - interval '11 minutes'"))
+    for path in ("/secondfactor/", "/secondfactor/add"):
+        assert place(admin.get(path)).startswith("/secondfactor/prove?next=/secondfactor/")
+    for path in ("/secondfactor/add", "/secondfactor/key/new", "/secondfactor/key/add"):
+        assert place(admin.submit(path, {CODE: code(theirs)})) == "/secondfactor/prove?next=/secondfactor/"
+    asked = admin.submit("/secondfactor/key/new", headers={"Accept": "application/json"})
+    assert asked.status_code == 401
+    assert session.scalar(text("SELECT count(*) FROM second_factor")) == 1
+    assert CODE in admin.submit("/apikeyview/create", {"name": "crm", "days": "30", "reason": "x"}).text
+    forget_steps(engine)
+    proven = admin.submit("/secondfactor/prove?next=/secondfactor/add", {CODE: code(secret)})
+    assert place(proven) == "/secondfactor/add"
+    enrol(admin, "tablet")
+    session.commit()
+    assert session.scalar(text("SELECT count(*) FROM second_factor")) == 2
+
+
 def test_after_a_change_of_the_secret_key_no_code_is_right(
     app: Flask, session: Session, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

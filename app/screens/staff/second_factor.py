@@ -136,10 +136,10 @@ class SecondFactorView(BaseView):  # type: ignore[misc]
 
     @expose("/prove", methods=["GET", "POST"])
     def prove(self) -> Any:
-        """Ask for a code after the log-in, and go on where the user wanted to go."""
+        """Ask for a code after the log-in or before a grave page, and go on where the user wanted to go."""
         user = _user()
         goes_on = own_path(request.args.get("next")) or url_for("HomeView.index")
-        if sessions.is_verified() or not second_factor.has_one(user):
+        if sessions.is_fresh() or not second_factor.has_one(user):
             return redirect(goes_on)
         wrong = ""
         if request.method == "POST":
