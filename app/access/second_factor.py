@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import logging
 import secrets
+import unicodedata
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -89,7 +90,7 @@ def add(user: Staff, name: str, secret: str, code: str) -> list[str]:
 
     Does not commit. Raises DomainError for a wrong code.
     """
-    step = _step_of(secret, code)
+    step = _step_of(secret, _typed(code))
     if step is None:
         raise DomainError("This code is wrong. Check the time of the phone, and enter the code it shows now.")
     sealed = _vault().encrypt(secret.encode())
@@ -124,7 +125,7 @@ def is_right(user: Staff, text: str) -> bool:
 
     A code works once, also when two requests bring it at the same moment.
     """
-    code = "".join(text.split()).lower()
+    code = _typed(text)
     used = _use_code(user, code) if code.isdigit() else _use_recovery_code(user, code)
     db.session.commit()
     return used
@@ -177,9 +178,14 @@ def _step_of(secret: str, code: str) -> int | None:
     now = int(clock.unmoved(db.session()).timestamp()) // STEP
     totp = pyotp.TOTP(secret, interval=STEP)
     for step in range(now - DRIFT, now + DRIFT + 1):
-        if hmac.compare_digest(totp.generate_otp(step), code.strip()):
+        if hmac.compare_digest(totp.generate_otp(step).encode(), code.encode()):
             return step
     return None
+
+
+def _typed(text: str) -> str:
+    """Return a code without spaces and in ASCII: Chinese keyboards enter full-width digits."""
+    return "".join(unicodedata.normalize("NFKC", text).split()).lower()
 
 
 def _address(user: Staff, secret: str) -> str:
@@ -188,7 +194,7 @@ def _address(user: Staff, secret: str) -> str:
 
 def _hash(code: str) -> bytes:
     key = hashlib.sha256(PURPOSE + current_settings().secret_key.encode()).digest()
-    return hmac.digest(key, code.strip().lower().encode(), "sha256")
+    return hmac.digest(key, code.encode(), "sha256")
 
 
 def _vault() -> Any:

@@ -105,6 +105,24 @@ def test_a_code_works_once_and_one_step_around_now(app: Flask, session: Session,
     assert log_in(app, "boss").submit("/secondfactor/prove", {CODE: used}).status_code == 200
 
 
+def test_codes_may_be_typed_with_spaces_and_full_width_digits(
+    app: Flask, session: Session, engine: Engine
+) -> None:
+    wide = str.maketrans("0123456789-", "０１２３４５６７８９－")
+    make_staff(session, "boss", "Manager")
+    client = log_in(app, "boss")
+    assert "This code is wrong" in client.submit("/secondfactor/add", {CODE: "éé²²"}).text
+    secret = client.get("/secondfactor/add").text.split("<code>")[1].split("</code>")[0].replace(" ", "")
+    digits = code(secret)
+    added = client.submit("/secondfactor/add", {CODE: f"{digits[:3]} {digits[3:]}".translate(wide)})
+    recovery = re.findall(r"<li><code>([0-9a-f-]+)</code>", added.text)
+    forget_steps(engine)
+    for typed in (code(secret).translate(wide), recovery[0].translate(wide)):
+        assert log_in(app, "boss").submit("/secondfactor/prove", {CODE: typed}).status_code == 302
+    for typed in ("éé²²", "²²²²²²", "٣٣٣٣٣٣"):
+        assert "wrong" in log_in(app, "boss").submit("/secondfactor/prove", {CODE: typed}).text
+
+
 def test_of_two_requests_with_the_same_code_one_passes(app: Flask, session: Session, engine: Engine) -> None:
     make_staff(session, "boss", "Manager")
     secret, recovery = enrol(log_in(app, "boss"))
