@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from flask_appbuilder.security.sqla.models import (
     Permission,
     PermissionView,
@@ -9,7 +11,7 @@ from flask_appbuilder.security.sqla.models import (
     assoc_permissionview_role,
     assoc_user_role,
 )
-from sqlalchemy import Select, exists, select
+from sqlalchemy import Select, exists, select, tuple_
 from sqlalchemy.orm import selectinload
 
 from app.extensions import db
@@ -37,6 +39,11 @@ def _people_with(permission: str, view: str) -> Select[tuple[int]]:
 
 def holds(person: Staff, permission: str, view: str) -> bool:
     """Return whether a person is active and has a role with the permission on the view."""
+    return holds_any(person, [(permission, view)])
+
+
+def holds_any(person: Staff, rights: Iterable[tuple[str, str]]) -> bool:
+    """Return whether a person is active and has a role with one of the (permission, view) pairs."""
     if not person.active or not person.roles:
         return False
     query = (
@@ -45,8 +52,7 @@ def holds(person: Staff, permission: str, view: str) -> bool:
         .join(ViewMenu, PermissionView.view_menu_id == ViewMenu.id)
         .join(assoc_permissionview_role, assoc_permissionview_role.c.permission_view_id == PermissionView.id)
         .where(
-            Permission.name == permission,
-            ViewMenu.name == view,
+            tuple_(Permission.name, ViewMenu.name).in_(list(rights)),
             assoc_permissionview_role.c.role_id.in_([role.id for role in person.roles]),
         )
     )

@@ -18,7 +18,7 @@ import pyotp
 from cryptography.fernet import InvalidToken
 from sqlalchemy import and_, delete, exists, func, or_, select, update
 
-from app.access.rights import holds
+from app.access.rights import holds_any
 from app.errors import DomainError
 from app.extensions import db
 from app.lib import clock
@@ -33,12 +33,17 @@ STEP = 30
 #: steps before and after the present one whose codes are taken
 DRIFT = 1
 RECOVERY_CODES = 10
-#: roles whose users need a second factor, and the rights that need one
+#: roles whose users need a second factor, and the rights that need one: to approve, export, give access
 ROLES = frozenset({"Admin", "Auditor"})
+EXPORTS = ("export", "can_export_all", "can_export_clear")
 RIGHTS = (
     ("can_approve", "ApprovalView"),
-    *(("can_export_all", view) for view in ("LeadView", "CustomerView", "HitView")),
-    *(("can_export_clear", view) for view in ("LeadView", "CustomerView", "HitView")),
+    *((right, view) for view in ("LeadView", "CustomerView", "HitView") for right in EXPORTS),
+    ("can_export_log", "ChangeLogView"),
+    *((right, view) for view in ("StaffView", "RoleView") for right in ("can_add", "can_edit")),
+    *((right, "StaffView") for right in ("resetfactor", "sendlink")),
+    ("can_this_form_post", "PasswordView"),
+    ("can_create", "ApiKeyView"),
 )
 
 log = logging.getLogger(__name__)
@@ -60,7 +65,7 @@ def needs_one(user: Staff) -> bool:
     """Return whether the user's role, or what they may do, asks for a second factor."""
     if any(role.name in ROLES for role in user.roles):
         return True
-    return any(holds(user, *right) for right in RIGHTS)
+    return holds_any(user, RIGHTS)
 
 
 def has_one(user: Staff) -> bool:

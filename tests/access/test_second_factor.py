@@ -176,6 +176,28 @@ def test_who_must_have_one_adds_it_first(
     assert client.get(page).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("right", "needs"),
+    [
+        ("export on LeadView", True),
+        ("can_export_log on ChangeLogView", True),
+        ("can_edit on RoleView", True),
+        ("can_create on ApiKeyView", True),
+        ("can_list on LeadView", False),
+    ],
+)
+def test_a_role_of_ones_own_needs_one_by_its_rights(
+    right: str, needs: bool, app: Flask, session: Session
+) -> None:
+    manager = app.appbuilder.sm  # type: ignore[attr-defined]
+    permission, view = right.split(" on ")
+    with app.app_context():
+        role = manager.add_role("Own")
+        manager.add_permission_role(role, manager.find_permission_view_menu(permission, view))
+        make_staff(session, "person", "Own")
+        assert second_factor.needs_one(manager.find_user(username="person")) is needs
+
+
 @pytest.mark.usefixtures("demanding")
 def test_who_was_given_a_password_chooses_their_own_first(app: Flask, session: Session) -> None:
     person = make_staff(session, "person", "Admin")
